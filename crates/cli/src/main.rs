@@ -1,0 +1,2 @@
+//! The `lehr` command line.
+fn main() {}
