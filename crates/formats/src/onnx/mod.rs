@@ -1,0 +1,3 @@
+//! ONNX models.
+
+pub mod proto;
