@@ -45,9 +45,8 @@ pub const ONNX_SUITE: Package = Package {
     contents: Contents::Below(&["onnx/backend/test/data/"]),
 };
 
-/// Every package that the tests need.
-pub const PACKAGES: &[Package] = &[
-    ONNX_SUITE,
+/// The packages that hold models.
+pub const MODELS: &[Package] = &[
     Package {
         name: "rapidocr-onnxruntime",
         version: "1.4.4",
@@ -124,6 +123,11 @@ const PIPS: &[&[&str]] = &[&["pip"], &["python3", "-m", "pip"], &["python", "-m"
 /// Where everything fetched lies.
 pub fn folder() -> PathBuf {
     crate::root().join("target").join("fetched")
+}
+
+/// The folder of the backend suite's case folders (`node`, `simple`, …) once [`ONNX_SUITE`] is fetched.
+pub fn onnx_suite() -> PathBuf {
+    unpacked(&ONNX_SUITE).join("onnx/backend/test/data")
 }
 
 /// The folder that holds `onnx/MODEL.onnx` once the model packages are fetched.

@@ -4,8 +4,13 @@
 //! - Every chore works from any folder inside the repository and writes only below it.
 //! - Nothing is fetched unless the chore says so first.
 
+#![forbid(unsafe_code)]
+
 mod codegen;
 mod fetch;
+mod test;
+mod tidy;
+mod tidy_ops;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +22,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
+  test        every check: format, clippy, tidy, tests, documentation, conformance, real models;
+              --slow adds the long sweeps
+  tidy        the repository's own rules: crate edges, file names and lengths, docs of each crate
   fetch       download and unpack what the tests need into target/fetched
   codegen     regenerate checked-in code (cargo run -p xtask --features codegen -- codegen)
 ";
@@ -25,6 +33,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
+        ["test", options @ ..] if options.iter().all(|option| *option == "--slow") => {
+            return if test::run(!options.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        ["tidy"] => run_tidy(),
         ["fetch"] => fetch_everything(),
         ["codegen"] => codegen::run(),
         _ => {
@@ -48,7 +60,15 @@ fn root() -> PathBuf {
 }
 
 fn fetch_everything() -> Outcome {
-    let problems: Vec<String> =
-        fetch::PACKAGES.iter().filter_map(|package| fetch::package(package).err()).collect();
+    let suite = [fetch::ONNX_SUITE];
+    let packages = suite.iter().chain(fetch::MODELS);
+    all_well(packages.filter_map(|package| fetch::package(package).err()).collect())
+}
+
+fn run_tidy() -> Outcome {
+    all_well(tidy::problems())
+}
+
+fn all_well(problems: Vec<String>) -> Outcome {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\nerror: ")) }
 }
