@@ -1,0 +1,294 @@
+//! Vectors of eight `f32`, one trait over all tiers.
+//!
+//! `max` and `min` follow x86: `max(a, b)` is `if a > b { a } else { b }`, so a NaN in `b` passes through.
+
+use crate::isa::Scalar;
+
+/// Operations of a tier on vectors of [`LANES`] values. Implementors are tokens that prove support.
+pub(crate) trait F32Simd: Copy {
+    /// A vector.
+    type V: Copy;
+    fn splat(self, x: f32) -> Self::V;
+    /// # Safety
+    /// `p` is readable for [`LANES`] values; no alignment is needed.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// # Safety
+    /// `p` is writable for [`LANES`] values; no alignment is needed.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Reads `n <= LANES` values, zeros behind them.
+    /// # Safety
+    /// `p` is readable for `n` values.
+    unsafe fn load_partial(self, p: *const f32, n: usize) -> Self::V;
+    /// Writes the first `n <= LANES` values.
+    /// # Safety
+    /// `p` is writable for `n` values.
+    unsafe fn store_partial(self, p: *mut f32, n: usize, v: Self::V);
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, fused where the tier has it.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
+    fn abs(self, a: Self::V) -> Self::V;
+    fn neg(self, a: Self::V) -> Self::V;
+    /// Magnitude of `a`, sign of `b`.
+    fn copysign(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Per lane `a < b ? yes : no`.
+    fn select_lt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// `2^n` for integral `n` in `-126..=127`; other lanes are unspecified.
+    fn exp2_int(self, n: Self::V) -> Self::V;
+
+    /// Lanes as an array.
+    #[inline(always)]
+    fn to_array(self, v: Self::V) -> [f32; LANES] {
+        let mut out = [0.0; LANES];
+        // SAFETY: `out` holds LANES values.
+        unsafe { self.store(out.as_mut_ptr(), v) };
+        out
+    }
+
+    /// Sum of the lanes, in a fixed tree order.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        let l = self.to_array(v);
+        ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
+    }
+}
+
+/// Values per vector.
+pub(crate) const LANES: usize = 8;
+
+/// Implements [`F32Simd`] over arrays; the compiler maps them to whatever vectors the target's baseline has.
+macro_rules! portable {
+    ($token:ty, |$a:ident, $b:ident, $c:ident| $fma:expr) => {
+        impl F32Simd for $token {
+            type V = [f32; LANES];
+            #[inline(always)]
+            fn splat(self, x: f32) -> Self::V {
+                [x; LANES]
+            }
+            #[inline(always)]
+            unsafe fn load(self, p: *const f32) -> Self::V {
+                // SAFETY: the caller grants LANES readable values; arrays of f32 have no stricter alignment.
+                unsafe { p.cast::<Self::V>().read_unaligned() }
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut f32, v: Self::V) {
+                // SAFETY: the caller grants LANES writable values.
+                unsafe { p.cast::<Self::V>().write_unaligned(v) }
+            }
+            #[inline(always)]
+            unsafe fn load_partial(self, p: *const f32, n: usize) -> Self::V {
+                let mut v = [0.0; LANES];
+                for (i, lane) in v.iter_mut().enumerate().take(n) {
+                    // SAFETY: the caller grants n readable values and i < n.
+                    *lane = unsafe { p.add(i).read() };
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn store_partial(self, p: *mut f32, n: usize, v: Self::V) {
+                for (i, lane) in v.iter().enumerate().take(n) {
+                    // SAFETY: the caller grants n writable values and i < n.
+                    unsafe { p.add(i).write(*lane) };
+                }
+            }
+            #[inline(always)]
+            fn add(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| a + b)
+            }
+            #[inline(always)]
+            fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| a - b)
+            }
+            #[inline(always)]
+            fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| a * b)
+            }
+            #[inline(always)]
+            fn div(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| a / b)
+            }
+            #[inline(always)]
+            fn fma(self, mut a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+                for i in 0..LANES {
+                    let ($a, $b, $c) = (a[i], b[i], c[i]);
+                    a[i] = $fma;
+                }
+                a
+            }
+            #[inline(always)]
+            fn max(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| if a > b { a } else { b })
+            }
+            #[inline(always)]
+            fn min(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| if a < b { a } else { b })
+            }
+            #[inline(always)]
+            fn sqrt(self, a: Self::V) -> Self::V {
+                a.map(f32::sqrt)
+            }
+            #[inline(always)]
+            fn abs(self, a: Self::V) -> Self::V {
+                a.map(f32::abs)
+            }
+            #[inline(always)]
+            fn neg(self, a: Self::V) -> Self::V {
+                a.map(|x| -x)
+            }
+            #[inline(always)]
+            fn copysign(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, f32::copysign)
+            }
+            #[inline(always)]
+            fn select_lt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
+                let mut out = no;
+                for i in 0..LANES {
+                    out[i] = if a[i] < b[i] { yes[i] } else { no[i] };
+                }
+                out
+            }
+            #[inline(always)]
+            fn exp2_int(self, n: Self::V) -> Self::V {
+                n.map(|n| f32::from_bits(((n as i32).wrapping_add(127) as u32) << 23))
+            }
+        }
+    };
+}
+
+#[inline(always)]
+fn zip(mut a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    for i in 0..LANES {
+        a[i] = f(a[i], b[i]);
+    }
+    a
+}
+
+// Without an FMA instruction `mul_add` is a slow library call, so the portable tier rounds twice.
+portable!(Scalar, |a, b, c| a * b + c);
+#[cfg(target_arch = "aarch64")]
+portable!(crate::isa::Neon, |a, b, c| a.mul_add(b, c));
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    use super::{F32Simd, LANES};
+    use crate::isa::Avx2;
+
+    /// `MASKS[8 - n..]` starts with n lanes of ones.
+    static MASKS: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    #[inline(always)]
+    fn mask(n: usize) -> __m256i {
+        debug_assert!(n <= LANES);
+        // SAFETY: n <= LANES, so the eight values read from LANES - n lie inside the table.
+        unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(LANES - n.min(LANES)).cast()) }
+    }
+
+    // SAFETY of all blocks below: the `Avx2` token proves that the CPU has the instructions; the memory
+    // accesses are granted by the callers of the unsafe functions.
+    impl F32Simd for Avx2 {
+        type V = __m256;
+        #[inline(always)]
+        fn splat(self, x: f32) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_set1_ps(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(self, p: *const f32) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_loadu_ps(p) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, p: *mut f32, v: __m256) {
+            // SAFETY: see the impl.
+            unsafe { _mm256_storeu_ps(p, v) }
+        }
+        #[inline(always)]
+        unsafe fn load_partial(self, p: *const f32, n: usize) -> __m256 {
+            // SAFETY: see the impl; masked lanes are not accessed.
+            unsafe { _mm256_maskload_ps(p, mask(n)) }
+        }
+        #[inline(always)]
+        unsafe fn store_partial(self, p: *mut f32, n: usize, v: __m256) {
+            // SAFETY: see the impl; masked lanes are not accessed.
+            unsafe { _mm256_maskstore_ps(p, mask(n), v) }
+        }
+        #[inline(always)]
+        fn add(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_add_ps(a, b) }
+        }
+        #[inline(always)]
+        fn sub(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        fn mul(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        fn div(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_div_ps(a, b) }
+        }
+        #[inline(always)]
+        fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn max(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_max_ps(a, b) }
+        }
+        #[inline(always)]
+        fn min(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_min_ps(a, b) }
+        }
+        #[inline(always)]
+        fn sqrt(self, a: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_sqrt_ps(a) }
+        }
+        #[inline(always)]
+        fn abs(self, a: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+        }
+        #[inline(always)]
+        fn neg(self, a: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_xor_ps(_mm256_set1_ps(-0.0), a) }
+        }
+        #[inline(always)]
+        fn copysign(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe {
+                let sign = _mm256_set1_ps(-0.0);
+                _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, b))
+            }
+        }
+        #[inline(always)]
+        fn select_lt(self, a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
+        }
+        #[inline(always)]
+        fn exp2_int(self, n: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe {
+                let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+            }
+        }
+    }
+}
