@@ -1,0 +1,3 @@
+//! Operators of the `com.microsoft` domain that exporters and ONNX Runtime's optimiser write.
+
+crate::registry::operators! {}

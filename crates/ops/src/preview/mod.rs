@@ -1,0 +1,3 @@
+//! Operators of `ai.onnx.preview` and `ai.onnx.preview.training`.
+
+crate::registry::operators! {}

@@ -1,0 +1,240 @@
+//! One case of one operator: inputs and what must come out. Every way the operator has is held to it: inference,
+//! reference evaluation, decomposition, and the fast kernel on every available tier with one and two threads.
+
+use std::sync::Arc;
+
+use lehr_graph::{Builder, Datum, EvalCx, InferCx, Op, OpError, OpRef, Signature, ValueType};
+use lehr_kernels::isa::Isa;
+use lehr_kernels::team::Team;
+use lehr_tensor::{DataType, Tensor, Wide};
+
+use crate::cpu::{Buffers, RunCx};
+use crate::evaluate::Reference;
+use crate::registry::cpu_op;
+
+/// A case under construction.
+pub(crate) struct Case {
+    op: OpRef,
+    inputs: Vec<Option<Datum>>,
+    constant: Vec<bool>,
+    rtol: f64,
+    atol: f64,
+}
+
+impl Case {
+    /// A case of `op`.
+    pub(crate) fn new(op: impl Op) -> Self {
+        Self { op: Arc::new(op), inputs: Vec::new(), constant: Vec::new(), rtol: 1e-5, atol: 1e-7 }
+    }
+
+    /// The next input.
+    pub(crate) fn input(mut self, value: impl Into<Datum>) -> Self {
+        self.inputs.push(Some(value.into()));
+        self.constant.push(false);
+        self
+    }
+
+    /// The next input, known to inference as a constant.
+    pub(crate) fn constant(mut self, value: Tensor) -> Self {
+        self.inputs.push(Some(value.into()));
+        self.constant.push(true);
+        self
+    }
+
+    /// The next input is absent.
+    pub(crate) fn absent(mut self) -> Self {
+        self.inputs.push(None);
+        self.constant.push(false);
+        self
+    }
+
+    /// Other tolerances than 1e-5 relative and 1e-7 absolute.
+    pub(crate) fn tolerance(mut self, rtol: f64, atol: f64) -> Self {
+        (self.rtol, self.atol) = (rtol, atol);
+        self
+    }
+
+    /// The single output must be this.
+    #[track_caller]
+    pub(crate) fn expect(self, output: impl Into<Datum>) {
+        self.expect_all(vec![output.into()]);
+    }
+
+    /// The outputs must be these.
+    #[track_caller]
+    pub(crate) fn expect_all(self, expected: Vec<Datum>) {
+        let results = self.run(expected.len()).expect("the case is valid");
+        for (way, outputs) in results {
+            for (index, (got, want)) in outputs.iter().zip(&expected).enumerate() {
+                let got = got.as_ref().unwrap_or_else(|| panic!("{way}: output {index} was not set"));
+                self.compare(&format!("{way}, output {index}"), got, want);
+            }
+        }
+    }
+
+    /// Inference or evaluation must fail with a message that contains `part`.
+    #[track_caller]
+    pub(crate) fn expect_error(self, part: &str) {
+        let error = match self.run(1) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("expected an error with '{part}'"),
+        };
+        assert!(error.contains(part), "expected '{part}' in '{error}'");
+    }
+
+    /// Outputs of every way, named.
+    pub(crate) fn run(&self, n_outputs: usize) -> Result<Vec<(String, Vec<Option<Datum>>)>, OpError> {
+        let types: Vec<_> = self.inputs.iter().map(|d| d.as_ref().map(forget_contents)).collect();
+        let inferred = self.infer(&types, n_outputs)?;
+        let environment = Reference::default();
+        let mut cx = EvalCx::new(&self.inputs, vec![true; n_outputs], &environment);
+        self.op.eval(&mut cx)?;
+        let outputs = cx.finish();
+        for (index, (ty, value)) in inferred.iter().zip(&outputs).enumerate() {
+            if let Some(value) = value {
+                check_inferred(&format!("{:?}, output {index}", self.op), ty, value);
+            }
+        }
+        let mut ways = vec![("eval".to_owned(), outputs)];
+        if let Some(outputs) = self.decomposed(n_outputs)? {
+            ways.push(("decomposition".into(), outputs));
+        }
+        ways.extend(self.fast(&types, &inferred)?);
+        Ok(ways)
+    }
+
+    fn infer(&self, types: &[Option<ValueType>], n_outputs: usize) -> Result<Vec<ValueType>, OpError> {
+        let constants = self.constants();
+        let mut cx = InferCx::new(types.iter().map(Option::as_ref).collect(), constants, n_outputs);
+        self.op.infer(&mut cx)?;
+        Ok(cx.finish())
+    }
+
+    fn constants(&self) -> Vec<Option<&Tensor>> {
+        let known = self.inputs.iter().zip(&self.constant);
+        known.map(|(d, c)| d.as_ref().filter(|_| *c).and_then(Datum::as_tensor)).collect()
+    }
+
+    fn decomposed(&self, n_outputs: usize) -> Result<Option<Vec<Option<Datum>>>, OpError> {
+        let types: Vec<_> = self.inputs.iter().map(|d| d.as_ref().map(Datum::value_type)).collect();
+        let mut builder = Builder::for_values(&types, &self.inputs, n_outputs);
+        if !self.op.decompose(&mut builder)? {
+            return Ok(None);
+        }
+        let (graph, slots) = builder.finish();
+        let results = Reference::default().run(&graph, self.inputs.clone())?;
+        let mut outputs = vec![None; n_outputs];
+        for (slot, value) in slots.into_iter().zip(results) {
+            outputs[slot] = Some(value);
+        }
+        Ok(Some(outputs))
+    }
+
+    fn fast(
+        &self,
+        types: &[Option<ValueType>],
+        inferred: &[ValueType],
+    ) -> Result<Vec<(String, Vec<Option<Datum>>)>, OpError> {
+        let Some(op) = cpu_op(&*self.op) else { return Ok(Vec::new()) };
+        let constants = self.constants();
+        let io = Signature {
+            inputs: types.iter().map(Option::as_ref).collect(),
+            constants: constants.clone(),
+            outputs: inferred.iter().collect(),
+        };
+        let mut ways = Vec::new();
+        for isa in Isa::supported() {
+            let Some(recipe) = op.choose(&io, isa) else { continue };
+            let packed = Arc::new(op.pack(&recipe, &constants)?);
+            let kernel = op.bind(&recipe, packed)?;
+            for threads in [1, 2] {
+                let team = Team::new(threads);
+                for dying in [false, true] {
+                    let mut inputs = self.inputs.clone();
+                    let dying = vec![dying; inputs.len()];
+                    let environment = Reference::default();
+                    let mut cx =
+                        RunCx::new(&mut inputs, &dying, inferred.len(), &team, isa, &Fresh, &environment);
+                    kernel.run(&mut cx)?;
+                    ways.push((
+                        format!("{} on {} with {threads} threads", recipe.algorithm, isa.tier().name()),
+                        cx.finish(),
+                    ));
+                }
+            }
+        }
+        Ok(ways)
+    }
+
+    #[track_caller]
+    fn compare(&self, what: &str, got: &Datum, want: &Datum) {
+        match (got, want) {
+            (Datum::Tensor(g), Datum::Tensor(w)) => self.compare_tensors(what, g, w),
+            (Datum::Sequence(g), Datum::Sequence(w)) => {
+                assert_eq!(g.len(), w.len(), "{what}: lengths differ");
+                g.iter().zip(w).for_each(|(g, w)| self.compare(what, g, w));
+            }
+            (Datum::Optional(Some(g)), Datum::Optional(Some(w))) => self.compare(what, g, w),
+            (g, w) => assert_eq!(g, w, "{what}"),
+        }
+    }
+
+    #[track_caller]
+    fn compare_tensors(&self, what: &str, got: &Tensor, want: &Tensor) {
+        assert_eq!(got.dtype(), want.dtype(), "{what}: element types differ");
+        assert_eq!(got.shape(), want.shape(), "{what}: shapes differ");
+        if let (Wide::F(g), Wide::F(w)) = (got.widen(), want.widen()) {
+            for (at, (g, w)) in g.iter().zip(&w).enumerate() {
+                let close =
+                    g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= self.atol + self.rtol * w.abs();
+                assert!(close, "{what}: element {at} is {g}, expected {w}");
+            }
+        } else {
+            assert_eq!(got, want, "{what}: contents differ");
+        }
+    }
+}
+
+/// Gives new buffers each time, filled with what must not shine through.
+struct Fresh;
+
+impl Buffers for Fresh {
+    fn take(&self, len: usize) -> Vec<f32> {
+        vec![f32::NAN; len]
+    }
+
+    fn give(&self, _buffer: Vec<f32>) {}
+}
+
+/// The type of a value without its contents: inference may use them only when the input is a constant.
+fn forget_contents(value: &Datum) -> ValueType {
+    let mut ty = value.value_type();
+    if let ValueType::Tensor(tensor) = &mut ty {
+        tensor.known = None;
+    }
+    ty
+}
+
+#[track_caller]
+fn check_inferred(what: &str, ty: &ValueType, value: &Datum) {
+    let actual = forget_contents(value);
+    if let Err(problem) = ty.refine(&actual) {
+        panic!("{what}: inferred {ty}, evaluated {}: {problem}", value.describe());
+    }
+}
+
+/// A shorthand for tests: an `f32` tensor.
+pub(crate) fn f32s(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::from_slice(shape, values).expect("the shape fits")
+}
+
+/// A shorthand for tests: an `i64` tensor.
+pub(crate) fn i64s(shape: &[usize], values: &[i64]) -> Tensor {
+    Tensor::from_slice(shape, values).expect("the shape fits")
+}
+
+/// A shorthand for tests: a tensor of any numeric type from `f64` values.
+pub(crate) fn numbers(dtype: DataType, shape: &[usize], values: &[f64]) -> Tensor {
+    let wide = Tensor::from_slice(shape, values).expect("the shape fits");
+    wide.cast(dtype, Default::default()).expect("numbers cast")
+}
