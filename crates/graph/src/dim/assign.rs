@@ -91,6 +91,9 @@ pub enum ShapeMismatch {
 impl SymExpr {
     /// Replaces the symbols that have a value by it. `None` if the result is not representable.
     pub fn resolve(&self, assignment: &Assignment) -> Option<SymExpr> {
+        if let Some(value) = self.eval(assignment) {
+            return Some(SymExpr::constant(value));
+        }
         self.substitute(&mut |symbol| {
             let value = assignment.get(symbol.name())?;
             i64::try_from(value).ok().map(SymExpr::constant)

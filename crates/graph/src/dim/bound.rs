@@ -15,7 +15,9 @@ impl SymExpr {
         if self == other {
             return Some(true);
         }
-        let difference = self.sub(other)?;
+        // In a fixed order, because near the end of `i64` only one of the two differences may exist.
+        let (low, high) = if self < other { (self, other) } else { (other, self) };
+        let difference = high.sub(low).or_else(|| low.sub(high))?;
         let difference = expand_remainders(&difference).unwrap_or(difference);
         if difference.as_constant() == Some(0) {
             return Some(true);

@@ -79,9 +79,9 @@ fn operands(function: Function, left: &SymExpr, right: &SymExpr) -> Vec<SymExpr>
 }
 
 fn extreme(function: Function, left: &SymExpr, right: &SymExpr) -> Option<SymExpr> {
-    let decides = |winner: &SymExpr, loser: &SymExpr| {
-        let gap = if function == Function::Max { winner.sub(loser) } else { loser.sub(winner) };
-        gap.is_some_and(|gap| bound::is_nonnegative(&gap))
+    let decides = |winner: &SymExpr, loser: &SymExpr| match function {
+        Function::Max => is_at_most(loser, winner),
+        _ => is_at_most(winner, loser),
     };
     let mut kept: Vec<SymExpr> = Vec::new();
     for candidate in operands(function, left, right) {
@@ -92,6 +92,17 @@ fn extreme(function: Function, left: &SymExpr, right: &SymExpr) -> Option<SymExp
         kept.push(candidate);
     }
     reduce(function, kept)
+}
+
+fn is_at_most(small: &SymExpr, large: &SymExpr) -> bool {
+    if let (Some(small), Some(large)) = (small.as_constant(), large.as_constant()) {
+        return small <= large;
+    }
+    // No value is beyond these; exporters write them for "to the end".
+    if small.as_constant() == Some(i64::MIN) || large.as_constant() == Some(i64::MAX) {
+        return true;
+    }
+    large.sub(small).is_some_and(|gap| bound::is_nonnegative(&gap))
 }
 
 fn reduce(function: Function, mut operands: Vec<SymExpr>) -> Option<SymExpr> {

@@ -1,3 +1,6 @@
+mod random;
+mod sizes;
+
 use super::*;
 
 fn expr(text: &str) -> SymExpr {
@@ -69,6 +72,8 @@ fn canonical_forms() {
         ("min(max(N-3,0),N)", "max(0,N-3)"),
         ("max(min(N,8),0)", "min(8,N)"),
         ("min(min(N,8),5)", "min(5,N)"),
+        ("min(N-7,9223372036854775807)", "N-7"),
+        ("max(N-7,-9223372036854775808)", "N-7"),
         // Broadcast is not the maximum.
         ("bcast(A,A)", "A"),
         ("bcast(A,1)", "A"),
