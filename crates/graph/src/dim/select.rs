@@ -57,7 +57,7 @@ impl SymExpr {
 
     /// Whether no values of the symbols let both operands be broadcast together.
     pub fn cannot_broadcast(&self, other: &SymExpr) -> bool {
-        self.equal(other) == Some(false) && is_never_one(self) && is_never_one(other)
+        is_never_one(self) && is_never_one(other) && self.equal(other) == Some(false)
     }
 }
 
