@@ -80,7 +80,8 @@ fn complexity_is_capped() {
 
 #[test]
 fn shapes_broadcast() {
-    let table: [(&[&str], Result<&str, (usize, &str, &str)>); 13] = [
+    type Row<'a> = (&'a [&'a str], Result<&'a str, (usize, &'a str, &'a str)>);
+    let table: [Row<'_>; 13] = [
         (&[], Ok("[]")),
         (&["[N,3]", "[]"], Ok("[N,3]")),
         (&["[N,3,1]", "[5]"], Ok("[N,3,5]")),
@@ -139,8 +140,9 @@ fn shapes_have_sizes() {
 
 #[test]
 fn actual_sizes_bind_symbols() {
-    type Found<'a> = Result<&'a [(&'a str, u64)], &'a str>;
-    let table: [(&str, &[(&str, u64)], u64, Found<'_>); 15] = [
+    type Pairs<'a> = &'a [(&'a str, u64)];
+    type Row<'a> = (&'a str, Pairs<'a>, u64, Result<Pairs<'a>, &'a str>);
+    let table: [Row<'_>; 15] = [
         ("3", &[], 3, Ok(&[])),
         ("3", &[], 4, Err("size is 4, expected 3")),
         ("?", &[], 4, Ok(&[])),
