@@ -290,26 +290,47 @@ fn print_float(x: f64, dtype: DataType) -> String {
         return "nan".into();
     }
     let (digits, limit) = match dtype {
-        DataType::F64 => (format!("{x:e}"), 1e16),
+        DataType::F64 => (shortest(x, format!("{x:e}"), |back| back == x), 1e16),
         DataType::F16 => (shortest_f16(x), 1e3),
-        _ => (format!("{:e}", x as f32), 1e6),
+        _ => (shortest(x, format!("{:e}", x as f32), |back| back as f32 == x as f32), 1e6),
     };
-    if x.is_infinite() {
+    let (Some((mantissa, exponent)), true) = (digits.split_once('e'), x.is_finite()) else {
         return digits;
-    }
+    };
     let size = x.abs();
-    if size != 0.0 && !(1e-4..limit).contains(&size) {
-        let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
-        return match exponent.strip_prefix('-') {
-            Some(exponent) => format!("{mantissa}e-{exponent:0>2}"),
-            None => format!("{mantissa}e+{exponent:0>2}"),
-        };
+    if size == 0.0 || (1e-4..limit).contains(&size) {
+        return positional(mantissa, exponent.parse().unwrap_or(0));
     }
-    // The decimal digits parsed as f64 print back as themselves: they are at most 17 and shortest.
-    match digits.parse::<f64>() {
-        Ok(value) => format!("{value:?}"),
-        Err(_) => digits,
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{mantissa}e-{exponent:0>2}"),
+        None => format!("{mantissa}e+{exponent:0>2}"),
     }
+}
+
+/// Replaces the shortest digits by as many digits of the exact value, which differ where two are equally near: the
+/// standard library rounds those up, numpy to even.
+fn shortest(x: f64, text: String, reads_back: impl Fn(f64) -> bool) -> String {
+    let decimals = text.split(['.', 'e']).nth(1).filter(|_| text.contains('.')).map_or(0, str::len);
+    let exact = format!("{x:.decimals$e}");
+    if exact.parse().is_ok_and(reads_back) { exact } else { text }
+}
+
+/// `d.ddd` times a power of ten without exponent, with at least one decimal.
+fn positional(mantissa: &str, exponent: i32) -> String {
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", mantissa),
+    };
+    let mut digits = mantissa.replace('.', "");
+    let Ok(exponent) = usize::try_from(exponent) else {
+        let zeros = "0".repeat(exponent.unsigned_abs() as usize - 1);
+        return format!("{sign}0.{zeros}{digits}");
+    };
+    while digits.len() < exponent + 2 {
+        digits.push('0');
+    }
+    digits.insert(exponent + 1, '.');
+    format!("{sign}{digits}")
 }
 
 /// The fewest significant digits that read back as the same binary16, in scientific notation.
@@ -388,9 +409,9 @@ mod tests {
 
     #[test]
     fn text_becomes_numbers() {
-        let source = texts(&["3.14", "1e-5", " 7 ", "+INF", "-inf", "NaN", "1E8"]);
+        let source = texts(&["3.15", "1e-5", " 7 ", "+INF", "-inf", "NaN", "1E8"]);
         let floats = cast(&source, DataType::F32).into_vec::<f32>().unwrap();
-        assert_eq!(floats[..5], [3.14, 1e-5, 7.0, f32::INFINITY, f32::NEG_INFINITY]);
+        assert_eq!(floats[..5], [3.15, 1e-5, 7.0, f32::INFINITY, f32::NEG_INFINITY]);
         assert!(floats[5].is_nan());
         let ints = cast(&texts(&["100.5", "-7", "+8", "1e2"]), DataType::I8);
         assert_eq!(ints.to_i64s().unwrap(), [100, -7, 8, 100]);

@@ -48,6 +48,16 @@ pub(crate) fn as_bytes<T: Element>(data: &[T]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(data.as_ptr().cast(), size_of_val(data)) }
 }
 
+/// The raw bytes of a slice of elements, to be written.
+///
+/// # Safety
+///
+/// Whatever is written must leave values of `T`; only `bool` restricts this.
+pub(crate) unsafe fn as_bytes_mut<T: Element>(data: &mut [T]) -> &mut [u8] {
+    // SAFETY: as in `as_bytes`, and the borrow is exclusive; validity of what is written is the caller's promise.
+    unsafe { std::slice::from_raw_parts_mut(data.as_mut_ptr().cast(), size_of_val(data)) }
+}
+
 /// The bytes as elements when they are aligned and a whole number of them.
 ///
 /// # Safety

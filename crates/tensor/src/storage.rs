@@ -3,6 +3,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fs::File;
 use std::io;
+use std::num::NonZero;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -40,7 +41,8 @@ impl Allocation {
         let layout =
             Layout::from_size_align(len, align).map_err(|_| TensorError::OutOfMemory { bytes: len })?;
         if len == 0 {
-            return Ok(Allocation { ptr: layout.dangling_ptr(), len, layout });
+            let align = NonZero::new(layout.align()).unwrap_or(NonZero::<usize>::MIN);
+            return Ok(Allocation { ptr: NonNull::without_provenance(align), len, layout });
         }
         // SAFETY: the size is not zero.
         let ptr = unsafe { alloc_zeroed(layout) };
