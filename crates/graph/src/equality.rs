@@ -19,6 +19,7 @@ pub(crate) fn same_graph(a: &Graph, b: &Graph) -> bool {
         && matched.all(a.captures(), b.captures())
         && order_a.iter().zip(&order_b).all(|(&x, &y)| matched.nodes(a.node(x), b.node(y)))
         && matched.all(a.outputs(), b.outputs())
+        && (0..a.outputs().len()).all(|i| a.output_name(i) == b.output_name(i))
 }
 
 struct Matched<'a> {

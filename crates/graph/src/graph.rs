@@ -136,6 +136,7 @@ pub struct Graph {
     inputs: Vec<ValueId>,
     captures: Vec<ValueId>,
     outputs: Vec<ValueId>,
+    output_names: Vec<Arc<str>>,
     meta: BTreeMap<String, String>,
 }
 
@@ -297,8 +298,21 @@ impl Graph {
         node
     }
 
-    /// Replaces the list of outputs.
+    /// Name of output `index`: part of the model's interface, whatever value takes the place.
+    pub fn output_name(&self, index: usize) -> &str {
+        self.output_names.get(index).map_or("", |name| name)
+    }
+
+    /// Replaces the list of outputs, each named as its value is.
     pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        let names = outputs.iter().map(|&v| self.value(v).name.clone().unwrap_or_default()).collect();
+        self.set_named_outputs(outputs, names);
+    }
+
+    /// Replaces the list of outputs; a missing name stays empty.
+    pub fn set_named_outputs(&mut self, outputs: Vec<ValueId>, mut names: Vec<Arc<str>>) {
+        names.resize(outputs.len(), Arc::default());
+        self.output_names = names;
         for &old in &self.outputs {
             self.values[old.index()].uses.retain(|u| !matches!(u, Use::Output(_)));
         }
@@ -318,7 +332,7 @@ impl Graph {
         self.values[id.index()].ty = ty;
     }
 
-    /// Makes every reader of `old` read `new` instead; outputs of the graph keep their names.
+    /// Makes every reader of `old` read `new` instead; the names of outputs stay.
     pub fn replace_uses(&mut self, old: ValueId, new: ValueId) {
         if old == new {
             return;
@@ -334,19 +348,7 @@ impl Graph {
                 Use::Output(index) => self.outputs[index] = new,
             }
         }
-        if uses.iter().any(|u| matches!(u, Use::Output(_))) {
-            self.hand_over_name(old, new);
-        }
         self.values[new.index()].uses.extend(uses);
-    }
-
-    /// The name of an output belongs to the model's interface and follows the value that takes the output's place.
-    fn hand_over_name(&mut self, old: ValueId, new: ValueId) {
-        let interface = matches!(self.values[new.index()].def, Def::Input | Def::Capture);
-        let taken = self.values[new.index()].uses.iter().any(|u| matches!(u, Use::Output(_)));
-        if !interface && !taken {
-            self.values[new.index()].name = self.values[old.index()].name.take();
-        }
     }
 
     /// Replaces one input of a node.
@@ -498,8 +500,9 @@ impl Graph {
                 out.values[new.index()].name = self.value(old).name.clone();
             }
         }
-        let outputs = self.outputs.iter().filter_map(|v| map[v.index()]).collect();
-        out.set_outputs(outputs);
+        let named = self.outputs.iter().zip(&self.output_names);
+        let (outputs, names) = named.filter_map(|(v, n)| Some((map[v.index()]?, n.clone()))).unzip();
+        out.set_named_outputs(outputs, names);
         out
     }
 
