@@ -117,7 +117,7 @@ pub enum TensorError {
         /// The type asked for.
         to: DataType,
     },
-    /// A value outside the range of `bool`, or an operation that the type lacks.
+    /// Something was asked of a type that it does not have.
     #[error("{dtype} has no {what}")]
     Lacks {
         /// Type of the tensor.

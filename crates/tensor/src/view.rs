@@ -241,6 +241,9 @@ impl<'a, T> View<'a, T> {
     }
 
     /// Copies the elements in row-major order of the view.
+    ///
+    /// A broadcast view can be far larger than its data: who broadcasts to a shape from outside bounds its
+    /// [`len`](View::len) first, as allocation here fails like that of any vector.
     pub fn to_vec(&self) -> Vec<T>
     where
         T: Clone,
@@ -454,5 +457,61 @@ mod tests {
         assert!(turned.reshape(&[23]).is_err());
         let scalar = View::new(&data[..1], &[1, 1]).unwrap();
         assert_eq!(scalar.reshape(&[]).unwrap().to_vec(), [0]);
+    }
+
+    /// Multiplicative congruential numbers, enough to vary shapes.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % end
+        }
+
+        /// Splits `len` into the sizes of a random shape.
+        fn shape(&mut self, mut len: usize) -> Vec<usize> {
+            let mut shape = Vec::new();
+            while len > 1 || self.below(3) == 0 {
+                let divisors: Vec<usize> = (1..=len).filter(|d| len.is_multiple_of(*d)).collect();
+                let size = divisors[self.below(divisors.len())];
+                shape.push(size);
+                len /= size;
+            }
+            shape
+        }
+    }
+
+    #[test]
+    fn random_chains_of_views_agree_with_copies() {
+        for seed in 0..2000 {
+            let mut random = Random(seed);
+            let len = [1, 12, 36, 64][random.below(4)];
+            let data = counted(len as i32);
+            let view = View::new(&data, &random.shape(len)).unwrap();
+            let mut perm: Vec<usize> = (0..view.rank()).collect();
+            (1..perm.len()).for_each(|i| perm.swap(i, random.below(i + 1)));
+            let turned = view.permute(&perm).unwrap();
+            let mut copy: Vec<i32> = Vec::new();
+            let mut index = vec![0; turned.rank()];
+            'walk: loop {
+                copy.push(*turned.get(&index).unwrap());
+                for axis in (0..index.len()).rev() {
+                    index[axis] += 1;
+                    if index[axis] < turned.shape()[axis] {
+                        continue 'walk;
+                    }
+                    index[axis] = 0;
+                }
+                break;
+            }
+            assert_eq!(turned.to_vec(), copy, "seed {seed}");
+            if let Ok(reshaped) = turned.reshape(&random.shape(len)) {
+                assert_eq!(reshaped.to_vec(), copy, "seed {seed}");
+                assert_eq!(reshaped.iter().count(), len, "seed {seed}");
+            }
+            // Splitting axes never needs a copy.
+            let split: Vec<usize> = turned.shape().iter().flat_map(|size| random.shape(*size)).collect();
+            assert_eq!(turned.reshape(&split).unwrap().to_vec(), copy, "seed {seed}");
+        }
     }
 }
