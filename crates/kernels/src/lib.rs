@@ -10,14 +10,14 @@
 //! - Sizes and slice lengths are asserted once at every safe entry; behind it, pointers are in bounds.
 //! - Tails run the same vector arithmetic as full vectors, so a value does not depend on its position.
 
-//pub mod conv;
+pub mod conv;
 pub mod elementwise;
 pub mod gemm;
 pub mod isa;
 mod math;
-//pub mod norm;
-//pub mod pool;
-//pub mod recurrent;
+pub mod norm;
+pub mod pool;
+pub mod recurrent;
 mod scratch;
 mod simd;
 pub mod team;

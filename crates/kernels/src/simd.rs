@@ -23,6 +23,10 @@ pub(crate) trait F32Simd: Copy {
     /// # Safety
     /// `p` is writable for `n` values.
     unsafe fn store_partial(self, p: *mut f32, n: usize, v: Self::V);
+    /// Reads every second value, LANES in all.
+    /// # Safety
+    /// `p` is readable for `2 * LANES - 1` values.
+    unsafe fn load_even(self, p: *const f32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
@@ -95,6 +99,15 @@ macro_rules! portable {
                     // SAFETY: the caller grants n writable values and i < n.
                     unsafe { p.add(i).write(*lane) };
                 }
+            }
+            #[inline(always)]
+            unsafe fn load_even(self, p: *const f32) -> Self::V {
+                let mut v = [0.0; LANES];
+                for (i, lane) in v.iter_mut().enumerate() {
+                    // SAFETY: the caller grants 2 * LANES - 1 readable values.
+                    *lane = unsafe { p.add(2 * i).read() };
+                }
+                v
             }
             #[inline(always)]
             fn add(self, a: Self::V, b: Self::V) -> Self::V {
@@ -218,6 +231,16 @@ mod avx2 {
         unsafe fn store_partial(self, p: *mut f32, n: usize, v: __m256) {
             // SAFETY: see the impl; masked lanes are not accessed.
             unsafe { _mm256_maskstore_ps(p, mask(n), v) }
+        }
+        #[inline(always)]
+        unsafe fn load_even(self, p: *const f32) -> __m256 {
+            // SAFETY: see the impl; values 0..8 and 7..15 are read.
+            unsafe {
+                let (low, high) = (_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(LANES - 1)));
+                // Halves hold values (0 2 8 10) and (4 6 12 14); pairs are then put in order.
+                let mixed = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_10_00>(low, high));
+                _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(mixed))
+            }
         }
         #[inline(always)]
         fn add(self, a: __m256, b: __m256) -> __m256 {

@@ -25,10 +25,6 @@ impl Rng {
     pub(crate) fn value(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
-
-    pub(crate) fn values(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| self.value()).collect()
-    }
 }
 
 const GUARD: usize = 19;

@@ -12,11 +12,12 @@ mod pack;
 mod tile;
 
 pub use f32::{Activation, Bias, Epilogue, gemm, gemm_scratch_len, gemm_with};
+pub(crate) use f32::{stage_of, stretch};
 pub use f64::gemm_f64;
 pub use integer::{Byte, gemm_i32};
+pub(crate) use pack::{M_BLOCK, pack_a_into, packed_a_len};
 pub use pack::{MatRef, PackedB, PackedBRef};
-pub(crate) use pack::{pack_a_into, packed_a_len};
-pub(crate) use tile::{A, Block, Stage, StageBias};
+pub(crate) use tile::{A, Block, Stage, StageBias, best_tile};
 pub use tile::{TileF32, tiles};
 
 /// Rows of a tile.

@@ -1,0 +1,75 @@
+//! Speed of two-dimensional convolutions: `cargo bench -p lehr-kernels --bench conv`.
+//!
+//! Prints the best of several rounds per layer, tier and thread count in GFLOP/s of direct multiply-adds.
+
+use std::time::Instant;
+
+use lehr_kernels::conv::{ConvEpilogue, ConvParams, ConvShape, PackedConv, conv2d, conv2d_scratch_len};
+use lehr_kernels::{Isa, Team};
+
+/// In channels, out channels, groups, extent, kernel, stride.
+const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
+    (3, 32, 1, 224, 3, 2),
+    (64, 64, 1, 56, 3, 1),
+    (256, 256, 1, 14, 3, 1),
+    (512, 512, 1, 7, 3, 1),
+    (16, 96, 1, 112, 1, 1),
+    (96, 24, 1, 56, 1, 1),
+    (160, 960, 1, 7, 1, 1),
+    (32, 32, 32, 112, 3, 1),
+    (96, 96, 96, 112, 3, 2),
+    (576, 576, 576, 14, 3, 1),
+    (960, 960, 960, 7, 3, 1),
+];
+
+fn main() {
+    let teams = [Team::new(1), Team::new(Team::default_threads())];
+    println!("{:<28} {:<8} threads GFLOP/s", "in,out,groups,size,kernel,stride", "tier");
+    for layer in LAYERS {
+        let &(in_channels, out_channels, groups, extent, kernel, stride) = layer;
+        let pad = kernel / 2;
+        let Ok(shape) = ConvShape::new(ConvParams {
+            batch: 1,
+            in_channels,
+            out_channels,
+            groups,
+            input: [extent; 2],
+            kernel: [kernel; 2],
+            strides: [stride; 2],
+            dilations: [1; 2],
+            pads_begin: [pad; 2],
+            pads_end: [pad; 2],
+        }) else {
+            continue;
+        };
+        for isa in Isa::supported() {
+            for team in &teams {
+                let speed = measure(team, isa, &shape);
+                println!("{:<28} {:<8} {:>7} {speed:>8.1}", format!("{layer:?}"), isa.tier(), team.threads());
+            }
+        }
+    }
+}
+
+fn measure(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
+    let p = shape.params();
+    let values = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
+    let [out_h, out_w] = shape.output();
+    let input = values(p.in_channels * p.input[0] * p.input[1]);
+    let mut output = vec![0.0; p.out_channels * out_h * out_w];
+    let Ok(packed) = PackedConv::pack(shape, &values(shape.weight_len())) else { return 0.0 };
+    let mut scratch = vec![0.0; conv2d_scratch_len(team, shape)];
+    let flops = 2.0 * shape.macs() as f64;
+    let repeats = (1e8 / flops).ceil() as usize;
+    let mut best = f64::INFINITY;
+    for _ in 0..15 {
+        let start = Instant::now();
+        for _ in 0..repeats {
+            let epilogue = ConvEpilogue::default();
+            conv2d(team, isa, shape, packed.view(), &input, &mut output, &epilogue, &mut scratch);
+        }
+        best = best.min(start.elapsed().as_secs_f64() / repeats as f64);
+    }
+    std::hint::black_box(&output);
+    flops / best / 1e9
+}
