@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
         run: |_| cargo(&clippy(&["--package=xtask", "--features=codegen"])),
     },
     Step { name: "tidy", slow: false, run: |_| tidy_counts() },
+    Step { name: "third parties", slow: false, run: |_| third_parties() },
     Step { name: "tests", slow: false, run: workspace_tests },
     Step { name: "documentation", slow: false, run: documentation },
     Step {
@@ -142,11 +143,21 @@ fn tidy_counts() -> Report {
     if problems.is_empty() { Counts::PASS.into() } else { Report::failure(problems) }
 }
 
+/// Licences, bans and sources by `deny.toml`, where cargo-deny is installed; advisories need a download and stay out.
+fn third_parties() -> Report {
+    if !has_subcommand("deny") {
+        return Counts { skipped: 1, ..Counts::default() }.into();
+    }
+    cargo(&["deny", "--offline", "--log-level=error", "check", "bans", "licenses", "sources"])
+}
+
+fn has_subcommand(name: &str) -> bool {
+    cargo_command(&[name, "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
 /// All tests that need nothing fetched, with nextest (and the examples in the docs) or else with plain cargo.
 fn workspace_tests(environment: &Environment) -> Report {
-    let nextest =
-        cargo_command(&["nextest", "--version"]).output().is_ok_and(|output| output.status.success());
-    if !nextest {
+    if !has_subcommand("nextest") {
         return libtest(cargo_command(&["test", "--workspace"]).envs(environment)).into();
     }
     let mut command = cargo_command(&["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"]);
