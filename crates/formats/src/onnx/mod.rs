@@ -2,11 +2,13 @@
 
 mod attributes;
 mod check;
+pub mod data;
 mod external;
 pub mod proto;
 mod read;
 mod sort;
 mod tensor;
+mod tensor_write;
 mod types;
 
 use std::collections::BTreeMap;
