@@ -132,7 +132,8 @@ fn map(proto: &MapProto) -> Result<Datum, String> {
     let keys = if proto.string_keys.is_empty() {
         Tensor::vector(proto.keys.clone())
     } else {
-        let keys: Vec<_> = proto.string_keys.iter().map(|k| String::from_utf8_lossy(k).into_owned()).collect();
+        let keys: Vec<_> =
+            proto.string_keys.iter().map(|k| String::from_utf8_lossy(k).into_owned()).collect();
         Tensor::from_strings(&[keys.len()], keys).map_err(|e| e.to_string())?
     };
     let values = match proto.values.as_ref().map(sequence).transpose()? {

@@ -10,6 +10,8 @@ mod sort;
 mod tensor;
 mod tensor_write;
 mod types;
+mod write;
+mod write_graph;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +25,8 @@ use prost::Message;
 
 use external::ExternalFiles;
 use proto::ModelProto;
+
+pub use write::{OLDEST_WRITABLE_OPSET, WriteOptions, WriteSummary, to_bytes, to_message, write_file};
 
 /// A model as read: its graph and what the file says about itself.
 #[derive(Clone, Debug, Default)]
