@@ -197,7 +197,6 @@ impl Isa {
             Tier::Avx2 => Avx2::detect().map(Isa::Avx2),
             #[cfg(target_arch = "x86_64")]
             Tier::Avx512 => Avx512::detect().map(Isa::Avx512),
-            #[allow(unreachable_patterns)]
             _ => None,
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! `max` and `min` follow x86: `max(a, b)` is `if a > b { a } else { b }`, so a NaN in `b` passes through.
 
+use std::ops::Range;
+
 use crate::isa::Scalar;
 
 /// Operations of a tier on vectors of [`LANES`] values. Implementors are tokens that prove support.
@@ -23,6 +25,14 @@ pub(crate) trait F32Simd: Copy {
     /// # Safety
     /// `p` is writable for `n` values.
     unsafe fn store_partial(self, p: *mut f32, n: usize, v: Self::V);
+    /// Reads lanes `lanes` from `p + lane`, zeros elsewhere.
+    /// # Safety
+    /// `p + lane` is readable for the lanes given, which end at or below LANES.
+    unsafe fn load_lanes(self, p: *const f32, lanes: &Range<usize>) -> Self::V;
+    /// Reads lanes `lanes` from `p + 2 * lane`, zeros elsewhere.
+    /// # Safety
+    /// `p + 2 * lane` is readable for the lanes given, which end at or below LANES.
+    unsafe fn load_even_lanes(self, p: *const f32, lanes: &Range<usize>) -> Self::V;
     /// Reads every second value, LANES in all.
     /// # Safety
     /// `p` is readable for `2 * LANES - 1` values.
@@ -99,6 +109,24 @@ macro_rules! portable {
                     // SAFETY: the caller grants n writable values and i < n.
                     unsafe { p.add(i).write(*lane) };
                 }
+            }
+            #[inline(always)]
+            unsafe fn load_lanes(self, p: *const f32, lanes: &Range<usize>) -> Self::V {
+                let mut v = [0.0; LANES];
+                for i in lanes.clone() {
+                    // SAFETY: the caller grants this lane.
+                    v[i] = unsafe { p.wrapping_add(i).read() };
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn load_even_lanes(self, p: *const f32, lanes: &Range<usize>) -> Self::V {
+                let mut v = [0.0; LANES];
+                for i in lanes.clone() {
+                    // SAFETY: the caller grants this lane.
+                    v[i] = unsafe { p.wrapping_add(2 * i).read() };
+                }
+                v
             }
             #[inline(always)]
             unsafe fn load_even(self, p: *const f32) -> Self::V {
@@ -189,18 +217,39 @@ portable!(crate::isa::Neon, |a, b, c| a.mul_add(b, c));
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::*;
+    use std::ops::Range;
 
     use super::{F32Simd, LANES};
     use crate::isa::Avx2;
 
-    /// `MASKS[8 - n..]` starts with n lanes of ones.
-    static MASKS: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    /// From `8 - n`: n lanes of zeros, then ones. From `16 - n`: n lanes of ones, then zeros.
+    static MASKS: [i32; 3 * LANES] =
+        [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
     #[inline(always)]
     fn mask(n: usize) -> __m256i {
         debug_assert!(n <= LANES);
-        // SAFETY: n <= LANES, so the eight values read from LANES - n lie inside the table.
-        unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(LANES - n.min(LANES)).cast()) }
+        // SAFETY: n <= LANES, so the eight values read from 2 * LANES - n lie inside the table.
+        unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(2 * LANES - n.min(LANES)).cast()) }
+    }
+
+    #[inline(always)]
+    fn mask_range(lanes: &Range<usize>) -> __m256i {
+        // SAFETY: the eight values read from LANES - start, at most LANES, lie inside the table.
+        let from = unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(LANES - lanes.start.min(LANES)).cast()) };
+        // SAFETY: only called by functions of the tier's token.
+        unsafe { _mm256_and_si256(from, mask(lanes.end)) }
+    }
+
+    /// The even places of `low`, then the odd places of `high`.
+    #[inline(always)]
+    fn merge_even(low: __m256, high: __m256) -> __m256 {
+        // SAFETY: only called by functions of the tier's token.
+        unsafe {
+            // Halves hold values (0 2 8 10) and (4 6 12 14) of the source; pairs are then put in order.
+            let mixed = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_10_00>(low, high));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(mixed))
+        }
     }
 
     // SAFETY of all blocks below: the `Avx2` token proves that the CPU has the instructions; the memory
@@ -229,18 +278,50 @@ mod avx2 {
         }
         #[inline(always)]
         unsafe fn store_partial(self, p: *mut f32, n: usize, v: __m256) {
+            // A masked store takes tens of cycles on AMD; pieces of 4, 2 and 1 take a few.
+            // SAFETY: see the impl; the pieces that are written add up to n values.
+            unsafe {
+                if n >= LANES {
+                    return _mm256_storeu_ps(p, v);
+                }
+                let (mut p, mut rest) = (p, _mm256_castps256_ps128(v));
+                if n & 4 != 0 {
+                    _mm_storeu_ps(p, rest);
+                    p = p.add(4);
+                    rest = _mm256_extractf128_ps::<1>(v);
+                }
+                if n & 2 != 0 {
+                    _mm_storel_pd(p.cast(), _mm_castps_pd(rest));
+                    p = p.add(2);
+                    rest = _mm_movehl_ps(rest, rest);
+                }
+                if n & 1 != 0 {
+                    _mm_store_ss(p, rest);
+                }
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_lanes(self, p: *const f32, lanes: &Range<usize>) -> __m256 {
             // SAFETY: see the impl; masked lanes are not accessed.
-            unsafe { _mm256_maskstore_ps(p, mask(n), v) }
+            unsafe { _mm256_maskload_ps(p, mask_range(lanes)) }
+        }
+        #[inline(always)]
+        unsafe fn load_even_lanes(self, p: *const f32, lanes: &Range<usize>) -> __m256 {
+            // SAFETY: see the impl; masked lanes are not accessed. The first load holds the values of lanes 0 to 3 in
+            // its even places, the second one, which starts at value 7, those of lanes 4 to 7 in its odd places.
+            unsafe {
+                let mask = mask_range(lanes);
+                let low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(mask));
+                let high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(mask));
+                let low = _mm256_maskload_ps(p, _mm256_srli_epi64::<32>(low));
+                let high = _mm256_maskload_ps(p.wrapping_add(LANES - 1), _mm256_slli_epi64::<32>(high));
+                merge_even(low, high)
+            }
         }
         #[inline(always)]
         unsafe fn load_even(self, p: *const f32) -> __m256 {
             // SAFETY: see the impl; values 0..8 and 7..15 are read.
-            unsafe {
-                let (low, high) = (_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(LANES - 1)));
-                // Halves hold values (0 2 8 10) and (4 6 12 14); pairs are then put in order.
-                let mixed = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_10_00>(low, high));
-                _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(mixed))
-            }
+            unsafe { merge_even(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(LANES - 1))) }
         }
         #[inline(always)]
         fn add(self, a: __m256, b: __m256) -> __m256 {

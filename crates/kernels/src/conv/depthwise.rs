@@ -74,7 +74,8 @@ fn run_band(job: &Job<'_>, bands: Bands, plane: usize, rows: std::ops::Range<usi
     let channel = plane % shape.out_channels();
     let [_, out_w] = shape.output();
     let taps = shape.taps();
-    copy_padded(shape, bands, job.plane(plane / shape.group_out()), rows.clone(), scratch);
+    let input = job.plane(plane / shape.group_out());
+    job.isa.dispatch(CopyPadded { shape, bands, plane: input, rows: rows.clone(), out: &mut *scratch });
     // SAFETY: bands are disjoint parts of the output.
     let output =
         unsafe { job.output.get(plane * shape.out_pixels() + rows.start * out_w, rows.len() * out_w) };
@@ -86,32 +87,53 @@ fn run_band(job: &Job<'_>, bands: Bands, plane: usize, rows: std::ops::Range<usi
         bias: job.epilogue.bias.map_or(0.0, |bias| bias[channel]),
         beta: job.epilogue.beta,
         clamp: job.epilogue.activation.clamp().unwrap_or((f32::NEG_INFINITY, f32::INFINITY)),
-        output,
+        output: output.as_mut_ptr(),
+        rows: rows.len(),
     });
     job.epilogue.finish(job.isa, output);
 }
 
 /// Writes the padded input rows under the output rows `rows`.
-fn copy_padded(
-    shape: &ConvShape<2>,
+struct CopyPadded<'a> {
+    shape: &'a ConvShape<2>,
     bands: Bands,
-    plane: &[f32],
+    plane: &'a [f32],
     rows: std::ops::Range<usize>,
-    out: &mut [f32],
-) {
-    let p = shape.params();
-    let [in_h, in_w] = p.input;
-    let left = p.pads_begin[1];
-    let count = bands.in_rows(shape, rows.len());
-    for (row, out) in out.chunks_exact_mut(bands.width).enumerate().take(count) {
-        let y = (rows.start * p.strides[0] + row).checked_sub(p.pads_begin[0]).filter(|y| *y < in_h);
-        let Some(y) = y else {
-            out.fill(0.0);
-            continue;
-        };
-        out[..left].fill(0.0);
-        out[left..left + in_w].copy_from_slice(&plane[y * in_w..(y + 1) * in_w]);
-        out[left + in_w..].fill(0.0);
+    out: &'a mut [f32],
+}
+
+impl SimdOp for CopyPadded<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: F32Simd>(self, s: S) {
+        let p = self.shape.params();
+        let ([in_h, in_w], left, width) = (p.input, p.pads_begin[1], self.bands.width);
+        let count = self.bands.in_rows(self.shape, self.rows.len());
+        let out = &mut self.out[..count * width];
+        out.fill(0.0);
+        let top = self.rows.start * p.strides[0];
+        // Rows of the copy that show input, and the first input row among them.
+        let first = p.pads_begin[0].saturating_sub(top).min(count);
+        let from = (top + first).saturating_sub(p.pads_begin[0]).min(in_h);
+        let lines = self.plane[from * in_w..].chunks_exact(in_w);
+        for (line, out) in lines.zip(out[first * width..].chunks_exact_mut(width)) {
+            let out = &mut out[left..left + in_w];
+            let mut x = 0;
+            while x < in_w {
+                let n = LANES.min(in_w - x);
+                // SAFETY: n values from x lie inside both rows.
+                unsafe {
+                    let (from, to) = (line.as_ptr().add(x), out.as_mut_ptr().add(x));
+                    if n == LANES {
+                        s.store(to, s.load(from))
+                    } else {
+                        s.store_partial(to, n, s.load_partial(from, n))
+                    }
+                }
+                x += LANES;
+            }
+        }
     }
 }
 
@@ -123,7 +145,9 @@ struct Band<'a> {
     bias: f32,
     beta: f32,
     clamp: (f32, f32),
-    output: &'a mut [f32],
+    /// First value of the band's output, of which there are `rows` rows.
+    output: *mut f32,
+    rows: usize,
 }
 
 impl SimdOp for Band<'_> {
@@ -131,67 +155,81 @@ impl SimdOp for Band<'_> {
 
     #[inline(always)]
     fn run<S: F32Simd>(self, s: S) {
-        match self.shape.params().strides[1] {
-            1 => self.rows::<S, 1>(s),
-            2 => self.rows::<S, 2>(s),
-            _ => self.rows::<S, 0>(s),
+        let p = self.shape.params();
+        // The common windows are unrolled, which lets neighbouring output rows share their loads.
+        match (p.kernel, p.strides, p.dilations) {
+            ([3, 3], [1, 1], [1, 1]) => self.rows::<S, 1, 3>(s),
+            ([5, 5], [1, 1], [1, 1]) => self.rows::<S, 1, 5>(s),
+            ([3, 3], [2, 2], [1, 1]) => self.rows::<S, 2, 3>(s),
+            ([5, 5], [2, 2], [1, 1]) => self.rows::<S, 2, 5>(s),
+            (_, [_, 1], _) => self.rows::<S, 1, 0>(s),
+            (_, [_, 2], _) => self.rows::<S, 2, 0>(s),
+            _ => self.rows::<S, 0, 0>(s),
         }
     }
 }
 
 impl Band<'_> {
-    /// STEP is the horizontal stride; zero stands for any.
+    /// STEP is the horizontal stride; zero stands for any. SIZE is the extent of a square window with equal strides and
+    /// no dilation; zero stands for any window.
     #[inline(always)]
-    fn rows<S: F32Simd, const STEP: usize>(self, s: S) {
+    fn rows<S: F32Simd, const STEP: usize, const SIZE: usize>(self, s: S) {
         let [_, out_w] = self.shape.output();
-        let rows = self.output.len() / out_w;
         let mut row = 0;
-        while row < rows {
-            let step = if row + ROWS <= rows { ROWS } else { 1 };
+        while row < self.rows {
             let mut x = 0;
             while x < out_w {
-                // SAFETY: rows `row..row + step` of the output and their input rows exist; input rows are long enough for
-                // the whole vector at x (`Bands::of`).
+                // SAFETY: rows from `row` of the output and their input rows exist; input rows are long enough for the
+                // whole vector at x (`Bands::of`).
                 unsafe {
-                    if step == ROWS {
-                        self.tile::<S, ROWS, STEP>(s, row, x);
-                    } else {
-                        self.tile::<S, 1, STEP>(s, row, x);
+                    match self.rows - row {
+                        1 => self.tile::<S, 1, STEP, SIZE>(s, row, x),
+                        2 => self.tile::<S, 2, STEP, SIZE>(s, row, x),
+                        3 => self.tile::<S, 3, STEP, SIZE>(s, row, x),
+                        _ => self.tile::<S, ROWS, STEP, SIZE>(s, row, x),
                     }
                 }
                 x += LANES;
             }
-            row += step;
+            row += ROWS;
         }
     }
 
     /// # Safety
-    /// ROWS output rows from `row` exist, x lies inside of them, and the copy holds all that they read.
+    /// N output rows from `row` exist, x lies inside of them, and the copy holds all that they read.
     #[inline(always)]
-    unsafe fn tile<S: F32Simd, const N: usize, const STEP: usize>(&self, s: S, row: usize, x: usize) {
+    unsafe fn tile<S: F32Simd, const N: usize, const STEP: usize, const SIZE: usize>(
+        &self,
+        s: S,
+        row: usize,
+        x: usize,
+    ) {
         let p = self.shape.params();
-        let [kernel_h, kernel_w] = p.kernel;
+        let known = SIZE > 0;
+        let [kernel_h, kernel_w] = if known { [SIZE; 2] } else { p.kernel };
+        let [stride_y, stride_x] = if known { [STEP; 2] } else { p.strides };
+        let [dilation_y, dilation_x] = if known { [1; 2] } else { p.dilations };
         let [_, out_w] = self.shape.output();
         let mut sums = [s.splat(0.0); N];
-        let row_step = p.strides[0] * self.width;
-        let start = self.input.as_ptr().wrapping_add(row * row_step + x * p.strides[1]);
+        let row_step = stride_y * self.width;
+        let start = self.input.as_ptr().wrapping_add(row * row_step + x * stride_x);
         for y in 0..kernel_h {
-            let line = start.wrapping_add(y * p.dilations[0] * self.width);
             for tap in 0..kernel_w {
                 // SAFETY: one weight per tap.
                 let weight = s.splat(unsafe { *self.weights.as_ptr().add(y * kernel_w + tap) });
-                let mut source = line.wrapping_add(tap * p.dilations[1]);
-                for sum in &mut sums {
+                for (n, sum) in sums.iter_mut().enumerate() {
+                    let line = (n * stride_y + y * dilation_y) * self.width;
                     // SAFETY: granted by the caller.
-                    let value = unsafe { load_strided::<S, STEP>(s, source, p.strides[1]) };
+                    let value = unsafe {
+                        load_strided::<S, STEP>(s, start.wrapping_add(line + tap * dilation_x), stride_x)
+                    };
                     *sum = s.fma(weight, value, *sum);
-                    source = source.wrapping_add(row_step);
                 }
             }
         }
         let valid = LANES.min(out_w - x);
         for (n, sum) in sums.into_iter().enumerate() {
-            let target = self.output.as_ptr().cast_mut().wrapping_add((row + n) * out_w + x);
+            let target = self.output.wrapping_add((row + n) * out_w + x);
             // SAFETY: `valid` values from here lie inside this band's exclusive output.
             unsafe { self.finish(s, target, valid, sum) };
         }

@@ -10,6 +10,8 @@ use crate::gemm::{
     A, Block, K_BLOCK, MR, NR, StageBias, TileF32, best_tile, k_blocks, packed_a_len, stage_of, stretch,
 };
 use crate::gemm::{Bias, Epilogue, M_BLOCK};
+use crate::isa::SimdOp;
+use crate::simd::{F32Simd, LANES};
 use crate::team::Team;
 
 /// Panels that are unfolded together: with [`K_BLOCK`] they fill 256 KiB of the second-level cache.
@@ -133,7 +135,8 @@ unsafe fn panels(
         for (panel, out) in scratch.chunks_exact_mut(k.len() * NR).enumerate().take(pixels.len().div_ceil(NR))
         {
             let first = pixels.start + panel * NR;
-            unfold(geometry, image, first..pixels.end.min(first + NR), k.clone(), out);
+            let pixels = first..pixels.end.min(first + NR);
+            job.isa.dispatch(Unfold { shape: geometry, image, pixels, k: k.clone(), out });
         }
         let mut channel = task.channels.start;
         while channel < task.channels.end {
@@ -181,55 +184,145 @@ struct Run {
     len: usize,
 }
 
+impl Run {
+    /// The run's lanes in the panel's vector `v`.
+    #[inline(always)]
+    fn lanes(self, v: usize) -> Range<usize> {
+        let lane = |at: usize| at.saturating_sub(v * LANES).min(LANES);
+        lane(self.to)..lane(self.to + self.len)
+    }
+}
+
 /// Writes rows `k` of the unfolded image for `pixels` (at most NR, zeros behind them) as `[k][NR]`.
-fn unfold(shape: &ConvShape<2>, image: &[f32], pixels: Range<usize>, k: Range<usize>, out: &mut [f32]) {
-    let [_, kernel_w] = shape.params().kernel;
-    let step = shape.params().strides[1];
-    let (taps, plane) = (shape.taps(), shape.in_pixels());
-    for tap in 0..taps {
-        let mut runs = [Run::default(); NR];
-        let runs = find_runs(shape, tap / kernel_w, tap % kernel_w, pixels.clone(), &mut runs);
-        let covered: usize = runs.iter().map(|run| run.len).sum();
-        // Row k of the unfolded image is channel k / taps seen through tap k % taps.
-        let first_channel = k.start.saturating_sub(tap).div_ceil(taps);
-        for channel in first_channel..k.end.saturating_sub(tap).div_ceil(taps) {
-            let row = channel * taps + tap - k.start;
-            let out = &mut out[row * NR..(row + 1) * NR];
-            let image = &image[channel * plane..(channel + 1) * plane];
-            if let ([run], NR, 1) = (runs, covered, step) {
-                out.copy_from_slice(&image[run.from..run.from + NR]);
-                continue;
-            }
-            if covered < NR {
-                out.fill(0.0);
-            }
-            for run in runs.iter() {
-                let source = image[run.from..].iter().step_by(step);
-                for (out, x) in out[run.to..run.to + run.len].iter_mut().zip(source) {
-                    *out = *x;
-                }
-            }
+struct Unfold<'a> {
+    shape: &'a ConvShape<2>,
+    image: &'a [f32],
+    pixels: Range<usize>,
+    k: Range<usize>,
+    out: &'a mut [f32],
+}
+
+impl SimdOp for Unfold<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: F32Simd>(mut self, s: S) {
+        match self.shape.params().strides[1] {
+            1 => self.taps::<S, 1>(s),
+            2 => self.taps::<S, 2>(s),
+            _ => self.taps::<S, 0>(s),
         }
     }
 }
 
-/// The runs of `pixels` seen through a tap; padding belongs to none.
-fn find_runs<'r>(
+impl Unfold<'_> {
+    /// STEP is the horizontal stride; zero stands for any.
+    #[inline(always)]
+    fn taps<S: F32Simd, const STEP: usize>(&mut self, s: S) {
+        let kernel_w = self.shape.params().kernel[1];
+        let taps = self.shape.taps();
+        let mut runs = [Run::default(); NR];
+        for tap in 0..taps {
+            // Row k of the unfolded image is channel k / taps seen through tap k % taps.
+            let first = self.k.start.saturating_sub(tap).div_ceil(taps);
+            let channels = first..self.k.end.saturating_sub(tap).div_ceil(taps);
+            if channels.is_empty() {
+                continue;
+            }
+            let count = find_runs(self.shape, tap / kernel_w, tap % kernel_w, self.pixels.clone(), &mut runs);
+            for (index, run) in runs.iter().enumerate().take(count.max(1)) {
+                let run = if index < count { *run } else { Run::default() };
+                self.copy::<S, STEP>(s, run, index == 0, tap, channels.clone());
+            }
+        }
+    }
+
+    /// Copies one run of one tap for all `channels`; the first run also writes the zeros around it.
+    #[inline(always)]
+    fn copy<S: F32Simd, const STEP: usize>(
+        &mut self,
+        s: S,
+        run: Run,
+        first: bool,
+        tap: usize,
+        channels: Range<usize>,
+    ) {
+        let step = self.shape.params().strides[1];
+        let (taps, plane) = (self.shape.taps(), self.shape.in_pixels());
+        let rows = (channels.start * taps + tap - self.k.start, channels.len());
+        let last_row = rows.0 + (rows.1 - 1) * taps;
+        let last_value = run.from + run.len.saturating_sub(1) * step;
+        assert!(run.to + run.len <= NR && last_value < plane && channels.end * plane <= self.image.len());
+        assert!((last_row + 1) * NR <= self.out.len());
+        let mut source =
+            self.image.as_ptr().wrapping_add(channels.start * plane + run.from).wrapping_sub(run.to * step);
+        let mut target = self.out.as_mut_ptr().wrapping_add(rows.0 * NR);
+        let lanes = [run.lanes(0), run.lanes(1)];
+        for _ in channels {
+            for (v, lanes) in lanes.iter().enumerate() {
+                let from = source.wrapping_add(v * LANES * step);
+                // SAFETY: the lanes are those of the run, whose values lie inside the plane; rows lie inside `out`; both were
+                // asserted.
+                unsafe {
+                    let to = target.wrapping_add(v * LANES);
+                    let mut values = load_run::<S, STEP>(s, from, lanes, step);
+                    if !first {
+                        values = s.add(values, s.load(to));
+                    }
+                    s.store(to, values);
+                }
+            }
+            source = source.wrapping_add(plane);
+            target = target.wrapping_add(taps * NR);
+        }
+    }
+}
+
+/// Lanes `lanes` from `p + lane * step`, zeros elsewhere; STEP is `step` where it is known.
+///
+/// # Safety
+/// These values are readable.
+#[inline(always)]
+unsafe fn load_run<S: F32Simd, const STEP: usize>(
+    s: S,
+    p: *const f32,
+    lanes: &Range<usize>,
+    step: usize,
+) -> S::V {
+    match STEP {
+        // SAFETY: passed on to the caller.
+        1 => unsafe { s.load_lanes(p, lanes) },
+        // SAFETY: passed on to the caller.
+        2 => unsafe { s.load_even_lanes(p, lanes) },
+        _ => {
+            let mut values = [0.0; LANES];
+            for lane in lanes.clone() {
+                // SAFETY: passed on to the caller.
+                values[lane] = unsafe { *p.wrapping_add(lane * step) };
+            }
+            // SAFETY: an array of LANES values.
+            unsafe { s.load(values.as_ptr()) }
+        }
+    }
+}
+
+/// Finds the runs of `pixels` seen through a tap and returns their number; padding belongs to none.
+fn find_runs(
     shape: &ConvShape<2>,
     tap_y: usize,
     tap_x: usize,
     pixels: Range<usize>,
-    runs: &'r mut [Run; NR],
-) -> &'r [Run] {
+    runs: &mut [Run; NR],
+) -> usize {
     let p = shape.params();
     let out_w = shape.output()[1];
     let (valid_y, valid_x) = (shape.valid(0, tap_y), shape.valid(1, tap_x));
     let mut count = 0;
     let mut pixel = pixels.start;
+    let (mut y, mut x) = (pixel / out_w, pixel % out_w);
     while pixel < pixels.end {
-        let (y, x) = (pixel / out_w, pixel % out_w);
-        let row_end = pixels.end.min((y + 1) * out_w);
-        let (first, end) = (x.max(valid_x.start), (x + row_end - pixel).min(valid_x.end));
+        let row = (out_w - x).min(pixels.end - pixel);
+        let (first, end) = (x.max(valid_x.start), (x + row).min(valid_x.end));
         if valid_y.contains(&y) && first < end {
             let in_y = y * p.strides[0] + tap_y * p.dilations[0] - p.pads_begin[0];
             let in_x = first * p.strides[1] + tap_x * p.dilations[1] - p.pads_begin[1];
@@ -240,7 +333,8 @@ fn find_runs<'r>(
             };
             count += 1;
         }
-        pixel = row_end;
+        pixel += row;
+        (y, x) = (y + 1, 0);
     }
-    &runs[..count]
+    count
 }

@@ -156,9 +156,8 @@ pub fn gemm_with(
         // SAFETY: no two concurrent tasks have the same worker index.
         let scratch = unsafe { scratch.get(worker * scratch_each, scratch_each) };
         // SAFETY: sizes were asserted above; tasks are disjoint blocks of C.
-        unsafe { part(tile, sizes, rows, cols, a, b, c.as_ptr(), ldc, epilogue, scratch) };
+        unsafe { part(tile, sizes, rows.clone(), cols.clone(), a, b, c.as_ptr(), ldc, epilogue, scratch) };
         if let Activation::Unary(op) = epilogue.activation {
-            let (rows, cols) = grid.task(task);
             for row in rows {
                 // SAFETY: a row of this task's block of C.
                 unary_in_place_alone(tile.isa(), op, unsafe { c.get(row * ldc + cols.start, cols.len()) });

@@ -188,24 +188,47 @@ unsafe fn columns<S: F32Simd, const VECTORS: usize, const PACKED: bool>(
         }
     }
     while v < vectors {
-        let mut row = 0;
-        let mut a = a;
-        while row < block.rows {
-            // SAFETY: see above.
-            unsafe {
-                match block.rows - row {
-                    1 => tile::<S, 1, VECTORS, PACKED>(simd, block, a, row_stride, row, v),
-                    2 => tile::<S, 2, VECTORS, PACKED>(simd, block, a, row_stride, row, v),
-                    3 => tile::<S, 3, VECTORS, PACKED>(simd, block, a, row_stride, row, v),
-                    4 => tile::<S, 4, VECTORS, PACKED>(simd, block, a, row_stride, row, v),
-                    5 => tile::<S, 5, VECTORS, PACKED>(simd, block, a, row_stride, row, v),
-                    _ => tile::<S, MR, VECTORS, PACKED>(simd, block, a, row_stride, row, v),
-                }
+        // SAFETY: see above.
+        unsafe {
+            if vectors - v < VECTORS {
+                rows::<S, 1, PACKED>(simd, block, a, row_stride, tile_stride, v);
+                v += 1;
+            } else {
+                rows::<S, VECTORS, PACKED>(simd, block, a, row_stride, tile_stride, v);
+                v += VECTORS;
             }
-            row += MR;
-            a = a.wrapping_add(tile_stride);
         }
-        v += VECTORS;
+    }
+}
+
+/// Walks the rows of a block for VECTORS vectors from `vector`.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn rows<S: F32Simd, const VECTORS: usize, const PACKED: bool>(
+    simd: S,
+    block: &Block,
+    mut a: *const f32,
+    row_stride: usize,
+    tile_stride: usize,
+    vector: usize,
+) {
+    let mut row = 0;
+    while row < block.rows {
+        // SAFETY: tiles stay inside the rows of the block; the rest is granted by the caller.
+        unsafe {
+            match block.rows - row {
+                1 => tile::<S, 1, VECTORS, PACKED>(simd, block, a, row_stride, row, vector),
+                2 => tile::<S, 2, VECTORS, PACKED>(simd, block, a, row_stride, row, vector),
+                3 => tile::<S, 3, VECTORS, PACKED>(simd, block, a, row_stride, row, vector),
+                4 => tile::<S, 4, VECTORS, PACKED>(simd, block, a, row_stride, row, vector),
+                5 => tile::<S, 5, VECTORS, PACKED>(simd, block, a, row_stride, row, vector),
+                _ => tile::<S, MR, VECTORS, PACKED>(simd, block, a, row_stride, row, vector),
+            }
+        }
+        row += MR;
+        a = a.wrapping_add(tile_stride);
     }
 }
 
