@@ -98,17 +98,32 @@ impl PoolShape {
         first..end.min(self.0.output[axis]).max(first)
     }
 
-    /// Taps along `axis` at output position `at` that fall inside the input, or inside the padded input.
-    fn taps(&self, axis: usize, at: usize, divisor: Divisor) -> usize {
+    /// Taps along `axis` that fall into `low..high` of the padded input from any of the output positions `first..=last`.
+    fn taps_within(&self, axis: usize, first: usize, last: usize, low: usize, high: usize) -> Range<usize> {
         let p = &self.0;
-        let (low, high) = match divisor {
-            Divisor::Valid => (p.pads_begin[axis], p.pads_begin[axis] + p.input[axis]),
-            Divisor::Padded => (0, p.pads_begin[axis] + p.input[axis] + p.pads_end[axis]),
+        let tap = |bound: usize, at: usize| {
+            bound.saturating_sub(at * p.strides[axis]).div_ceil(p.dilations[axis]).min(p.kernel[axis])
         };
-        let start = at * p.strides[axis];
-        let below = low.saturating_sub(start).div_ceil(p.dilations[axis]).min(p.kernel[axis]);
-        let up_to = high.saturating_sub(start).div_ceil(p.dilations[axis]).min(p.kernel[axis]);
-        up_to.saturating_sub(below)
+        tap(low, last)..tap(high, first)
+    }
+
+    /// As [`taps_within`](Self::taps_within) the input.
+    fn taps_inside(&self, axis: usize, first: usize, last: usize) -> Range<usize> {
+        let pad = self.0.pads_begin[axis];
+        self.taps_within(axis, first, last, pad, pad + self.0.input[axis])
+    }
+
+    /// Number of taps along `axis` that count at output position `at`.
+    fn count(&self, axis: usize, at: usize, divisor: Divisor) -> usize {
+        let p = &self.0;
+        let taps = match divisor {
+            Divisor::Valid => self.taps_inside(axis, at, at),
+            Divisor::Padded => {
+                let padded = p.pads_begin[axis] + p.input[axis] + p.pads_end[axis];
+                self.taps_within(axis, at, at, 0, padded)
+            }
+        };
+        taps.len()
     }
 }
 
@@ -140,9 +155,9 @@ pub fn average_pool(
         output.fill(0.0);
         isa.dispatch(Windows::<false> { shape, input, output: &mut *output });
         for (y, row) in output.chunks_exact_mut(shape.0.output[1]).enumerate() {
-            let taps_y = shape.taps(0, y, divisor);
+            let taps_y = shape.count(0, y, divisor);
             for (x, value) in row.iter_mut().enumerate() {
-                *value /= (taps_y * shape.taps(1, x, divisor)).max(1) as f32;
+                *value /= taps_y.saturating_mul(shape.count(1, x, divisor)).max(1) as f32;
             }
         }
     });
@@ -186,14 +201,13 @@ impl<const MAX: bool> SimdOp for Windows<'_, MAX> {
     #[inline(always)]
     fn run<S: F32Simd>(self, _: S) {
         let p = self.shape.params();
+        // Only taps that can fall into the input: windows may be far larger.
+        let taps_x = self.shape.taps_inside(1, 0, p.output[1] - 1);
         for (y, row) in self.output.chunks_exact_mut(p.output[1]).enumerate() {
-            for tap_y in 0..p.kernel[0] {
-                let at = y * p.strides[0] + tap_y * p.dilations[0];
-                let Some(at) = at.checked_sub(p.pads_begin[0]).filter(|at| *at < p.input[0]) else {
-                    continue;
-                };
+            for tap_y in self.shape.taps_inside(0, y, y) {
+                let at = y * p.strides[0] + tap_y * p.dilations[0] - p.pads_begin[0];
                 let line = &self.input[at * p.input[1]..(at + 1) * p.input[1]];
-                for tap_x in 0..p.kernel[1] {
+                for tap_x in taps_x.clone() {
                     let valid = self.shape.valid(1, tap_x);
                     if valid.is_empty() {
                         continue;
@@ -335,6 +349,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_window_far_larger_than_the_input_is_walked_only_where_it_meets_it() {
+        let huge = [1 << 40; 2];
+        let shape = PoolShape::new(PoolParams {
+            planes: 1,
+            input: [2, 3],
+            output: [1, 1],
+            kernel: huge,
+            strides: [1, 1],
+            dilations: [1, 1],
+            pads_begin: [5, 5],
+            pads_end: huge,
+        })
+        .unwrap();
+        let mut y = [0.0];
+        average_pool(
+            &Team::new(1),
+            Isa::at_most(crate::Tier::Scalar),
+            &shape,
+            Divisor::Valid,
+            &[2.0; 6],
+            &mut y,
+        );
+        assert_eq!(y, [2.0]);
     }
 
     #[test]

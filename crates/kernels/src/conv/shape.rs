@@ -28,7 +28,7 @@ pub struct ConvParams<const D: usize> {
 }
 
 /// A valid geometry: every extent is at least one, the window fits the padded input, and all sizes of input, output and
-/// weights fit the address space as `f32`.
+/// weights and of a padded plane fit the address space as `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvShape<const D: usize> {
     params: ConvParams<D>,
@@ -63,6 +63,13 @@ impl<const D: usize> ConvShape<D> {
         let mut output = [0; D];
         for (axis, out) in output.iter_mut().enumerate() {
             *out = out_extent(p, axis)?;
+        }
+        // Kernels copy padded rows, up to a vector of steps longer, to scratch; that has to be addressable too.
+        let padded = std::array::from_fn::<_, D, _>(|axis| {
+            p.input[axis] + p.pads_begin[axis] + p.pads_end[axis] + 8 * p.strides[axis]
+        });
+        if product(&[], &padded).is_none_or(|len| len > isize::MAX as usize / 64) {
+            return Err(ShapeError::TooLarge { what: "padded input" });
         }
         let input_len = product(&[p.batch, p.in_channels], &p.input);
         let output_len = product(&[p.batch, p.out_channels], &output);
@@ -171,7 +178,7 @@ fn out_extent<const D: usize>(p: &ConvParams<D>, axis: usize) -> Result<usize, S
     let padded =
         p.input[axis].checked_add(p.pads_begin[axis]).and_then(|extent| extent.checked_add(p.pads_end[axis]));
     let (Some(window), Some(padded)) = (window, padded) else { return Err(too_large) };
-    // Padded rows are copied to scratch, so they are bounded like tensors.
+    // Leaves room for the sums of extents and steps that kernels form.
     if padded > isize::MAX as usize / 64 || p.strides[axis] > isize::MAX as usize / 64 {
         return Err(too_large);
     }

@@ -206,6 +206,7 @@ fn wrong_geometries_are_refused() {
         ConvParams { kernel: [6, 1], ..good },
         ConvParams { dilations: [1, usize::MAX], ..good },
         ConvParams { pads_end: [usize::MAX, 0], ..good },
+        ConvParams { pads_end: [1 << 40, 1 << 40], strides: [1 << 40, 1 << 40], ..good },
         ConvParams { batch: usize::MAX / 8, ..good },
         ConvParams { input: [1 << 40, 1 << 40], ..good },
     ];
