@@ -24,3 +24,8 @@ pub(crate) fn resolve_axes(axes: &[i64], rank: usize) -> Result<Vec<usize>, OpEr
     }
     Ok(resolved)
 }
+
+/// Elements before, along and behind an axis.
+pub(crate) fn split_at_axis(shape: &[usize], axis: usize) -> (usize, usize, usize) {
+    (shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product())
+}

@@ -66,6 +66,24 @@ pub(crate) fn map_float(x: &Tensor, f: impl Fn(f64) -> f64) -> Result<Tensor, Op
     }
 }
 
+/// Output 0 holds a truth value for each element of input 0.
+pub(crate) fn infer_predicate(cx: &mut InferCx<'_>) -> Result<(), OpError> {
+    cx.dtype(0)?;
+    cx.set_tensor(0, Some(DataType::Bool), cx.shape(0).cloned());
+    Ok(())
+}
+
+/// Evaluates a question on every element of a floating-point input 0.
+pub(crate) fn eval_float_predicate(cx: &mut EvalCx<'_>, f: impl Fn(f64) -> bool) -> Result<(), OpError> {
+    let x = cx.tensor(0)?;
+    let Wide::F(values) = x.widen() else {
+        return Err(OpError::input_type(0, "a floating-point type", x.dtype()));
+    };
+    let y: Vec<bool> = values.into_iter().map(f).collect();
+    cx.set(0, Tensor::from_vec(x.shape(), y)?);
+    Ok(())
+}
+
 /// Functions of one argument for each class of numbers.
 pub(crate) struct Unary {
     /// On floating-point numbers.

@@ -1,0 +1,33 @@
+//! `Floor`: <https://onnx.ai/onnx/operators/onnx__Floor.html>
+
+use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+
+use crate::elementwise::{eval_float, infer_same};
+
+declare_op! {
+    /// The greatest integer not above x.
+    pub struct Floor("", "Floor", 13) inputs(1, 1) outputs(1, 1) flags(ELEMENTWISE, MONOTONE, IDEMPOTENT) {}
+}
+
+impl Op for Floor {
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
+        infer_same(cx)
+    }
+
+    fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
+        eval_float(cx, f64::floor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, f32s};
+
+    #[test]
+    fn known_values() {
+        let x = f32s(&[6], &[-1.5, -0.2, 0.0, 0.2, 1.5, 3.0]);
+        let y = f32s(&[6], &[-2.0, -1.0, 0.0, 0.0, 1.0, 3.0]);
+        Case::new(Floor {}).input(x).expect(y);
+    }
+}

@@ -1,0 +1,57 @@
+//! `GreaterOrEqual`: <https://onnx.ai/onnx/operators/onnx__GreaterOrEqual.html>
+
+use std::cmp::Ordering;
+
+use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
+
+use crate::comparison::{eval_comparison, infer_comparison};
+use crate::equal::Equal;
+use crate::greater::Greater;
+use crate::or::Or;
+
+declare_op! {
+    /// a ≥ b; false when either is a NaN.
+    pub struct GreaterOrEqual("", "GreaterOrEqual", 16) inputs(2, 2) outputs(1, 1) flags(ELEMENTWISE) {}
+}
+
+impl Op for GreaterOrEqual {
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
+        infer_comparison(cx, ORDER)
+    }
+
+    fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
+        eval_comparison(cx, ORDER)
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        let (a, b) = (builder.require(0)?, builder.require(1)?);
+        let strict = builder.call(Greater {}, &[a, b])?;
+        let equal = builder.call(Equal {}, &[a, b])?;
+        let y = builder.call(Or {}, &[strict, equal])?;
+        builder.output(0, y);
+        Ok(true)
+    }
+}
+
+const ORDER: fn(Option<Ordering>) -> bool =
+    |order| matches!(order, Some(Ordering::Greater | Ordering::Equal));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Case;
+    use lehr_tensor::Tensor;
+
+    #[test]
+    fn orders_and_nan() {
+        let a = Tensor::vector(vec![1.0f32, 2.0, 3.0, f32::NAN]);
+        Case::new(GreaterOrEqual {})
+            .input(a)
+            .input(Tensor::scalar(2.0f32))
+            .expect(Tensor::vector(vec![false, true, true, false]));
+        Case::new(GreaterOrEqual {})
+            .constant(Tensor::vector(vec![1i64, 2, 3]))
+            .constant(Tensor::vector(vec![2i64]))
+            .expect(Tensor::vector(vec![false, true, true]));
+    }
+}

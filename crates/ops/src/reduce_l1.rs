@@ -1,0 +1,93 @@
+//! `ReduceL1`: <https://onnx.ai/onnx/operators/onnx__ReduceL1.html>
+
+use lehr_graph::{
+    AxisMap, Builder, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op,
+};
+
+use crate::abs::Abs;
+use crate::reduce_sum::ReduceSum;
+use crate::reduction::{self, Modes, Reduction};
+
+declare_op! {
+    /// The sum of absolute values over axes.
+    pub struct ReduceL1("", "ReduceL1", 18) inputs(1, 2) outputs(1, 1) flags()
+    read(Self::read) {
+        /// Reduced axes stay with size 1.
+        keepdims: bool = true,
+        /// An absent or empty list of axes means none, instead of all.
+        noop_with_empty_axes: bool = false,
+    }
+}
+
+impl ReduceL1 {
+    fn read(cx: &mut ReadCx<'_>) -> Result<ReadValues, OpError> {
+        let op = Self::from_attributes(cx.attributes())?;
+        reduction::read(cx, op)
+    }
+
+    fn modes(&self) -> Modes {
+        Modes { keepdims: self.keepdims, noop_with_empty_axes: self.noop_with_empty_axes }
+    }
+}
+
+impl Op for ReduceL1 {
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
+        reduction::infer(cx, self.modes())
+    }
+
+    fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
+        reduction::eval(
+            cx,
+            self.modes(),
+            &Reduction {
+                float: |group| group.iter().map(|x| x.abs()).sum(),
+                signed: |group| Some(group.iter().fold(0, |sum, x| sum.wrapping_add(x.wrapping_abs()))),
+                unsigned: |group| Some(group.iter().fold(0, |sum, x| sum.wrapping_add(*x))),
+                truth: None,
+            },
+        )
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        let x = builder.require(0)?;
+        let x = builder.call(Abs {}, &[x])?;
+        let op = ReduceSum { keepdims: self.keepdims, noop_with_empty_axes: self.noop_with_empty_axes };
+        let y = reduction::call(builder, op, x)?;
+        builder.output(0, y);
+        Ok(true)
+    }
+
+    fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
+        reduction::write(cx, self.modes(), 18)
+    }
+
+    fn axes(&self, io: &Signature<'_>) -> AxisMap {
+        reduction::axes(io, self.modes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, f32s, i64s};
+
+    #[test]
+    fn over_one_all_and_no_axes() {
+        let x = f32s(&[2, 3], &[1.0, -2.0, 3.0, 4.0, 5.0, -6.0]);
+        let row = i64s(&[1], &[-1]);
+        Case::new(ReduceL1 { keepdims: true, noop_with_empty_axes: false })
+            .input(x.clone())
+            .constant(row.clone())
+            .expect(f32s(&[2, 1], &[6.0, 15.0]));
+        Case::new(ReduceL1 { keepdims: true, noop_with_empty_axes: false })
+            .input(x.clone())
+            .input(row)
+            .expect(f32s(&[2, 1], &[6.0, 15.0]));
+        Case::new(ReduceL1 { keepdims: false, noop_with_empty_axes: false })
+            .input(x.clone())
+            .expect(f32s(&[], &[21.0]));
+        Case::new(ReduceL1 { keepdims: true, noop_with_empty_axes: true })
+            .input(x)
+            .expect(f32s(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    }
+}

@@ -1,0 +1,92 @@
+//! `ReduceMax`: <https://onnx.ai/onnx/operators/onnx__ReduceMax.html>
+
+use lehr_graph::dim::SymInt;
+use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op};
+
+use crate::reduction::{self, Modes, Reduction};
+
+declare_op! {
+    /// The greatest element over axes; a NaN wins. Of nothing: the least value of the type.
+    pub struct ReduceMax("", "ReduceMax", 20) inputs(1, 2) outputs(1, 1) flags()
+    read(Self::read) {
+        /// Reduced axes stay with size 1.
+        keepdims: bool = true,
+        /// An absent or empty list of axes means none, instead of all.
+        noop_with_empty_axes: bool = false,
+    }
+}
+
+impl ReduceMax {
+    fn read(cx: &mut ReadCx<'_>) -> Result<ReadValues, OpError> {
+        let op = Self::from_attributes(cx.attributes())?;
+        reduction::read(cx, op)
+    }
+
+    fn modes(&self) -> Modes {
+        Modes { keepdims: self.keepdims, noop_with_empty_axes: self.noop_with_empty_axes }
+    }
+}
+
+impl Op for ReduceMax {
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
+        reduction::infer(cx, self.modes())?;
+        reduction::infer_known(cx, &SymInt::Unknown, SymInt::maximum);
+        Ok(())
+    }
+
+    fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
+        reduction::eval(
+            cx,
+            self.modes(),
+            &Reduction {
+                float: greatest,
+                signed: |group| Some(group.iter().copied().max().unwrap_or(i64::MIN)),
+                unsigned: |group| Some(group.iter().copied().max().unwrap_or(0)),
+                truth: Some(|group| group.contains(&true)),
+            },
+        )
+    }
+
+    fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
+        reduction::write(cx, self.modes(), 18)
+    }
+
+    fn axes(&self, io: &Signature<'_>) -> AxisMap {
+        reduction::axes(io, self.modes())
+    }
+}
+
+fn greatest(group: &[f64]) -> f64 {
+    group.iter().fold(f64::NEG_INFINITY, |best, &x| if best >= x || best.is_nan() { best } else { x })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, f32s, i64s};
+    use lehr_tensor::Tensor;
+
+    #[test]
+    fn over_one_all_and_no_axes() {
+        let x = f32s(&[2, 3], &[1.0, -2.0, 3.0, 4.0, 5.0, -6.0]);
+        let row = i64s(&[1], &[-1]);
+        Case::new(ReduceMax { keepdims: true, noop_with_empty_axes: false })
+            .input(x.clone())
+            .constant(row.clone())
+            .expect(f32s(&[2, 1], &[3.0, 5.0]));
+        Case::new(ReduceMax { keepdims: true, noop_with_empty_axes: false })
+            .input(x.clone())
+            .input(row)
+            .expect(f32s(&[2, 1], &[3.0, 5.0]));
+        Case::new(ReduceMax { keepdims: false, noop_with_empty_axes: false })
+            .input(x.clone())
+            .expect(f32s(&[], &[5.0]));
+        Case::new(ReduceMax { keepdims: true, noop_with_empty_axes: true })
+            .input(x)
+            .expect(f32s(&[2, 3], &[1.0, -2.0, 3.0, 4.0, 5.0, -6.0]));
+        let none = || Case::new(ReduceMax { keepdims: false, noop_with_empty_axes: false });
+        none().input(f32s(&[0], &[])).expect(f32s(&[], &[f32::NEG_INFINITY]));
+        none().input(Tensor::vector(Vec::<i8>::new())).expect(Tensor::scalar(i8::MIN));
+        none().input(Tensor::vector(vec![false, true])).expect(Tensor::scalar(true));
+    }
+}

@@ -1,0 +1,33 @@
+//! `Sqrt`: <https://onnx.ai/onnx/operators/onnx__Sqrt.html>
+
+use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+
+use crate::elementwise::{eval_float, infer_same};
+
+declare_op! {
+    /// √x; NaN below 0.
+    pub struct Sqrt("", "Sqrt", 13) inputs(1, 1) outputs(1, 1) flags(ELEMENTWISE, MONOTONE) {}
+}
+
+impl Op for Sqrt {
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
+        infer_same(cx)
+    }
+
+    fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
+        eval_float(cx, f64::sqrt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, f32s};
+
+    #[test]
+    fn known_values() {
+        let x = f32s(&[4], &[0.0, 0.25, 2.0, 9.0]);
+        let y = f32s(&[4], &[0.0, 0.5, 1.414_213_5, 3.0]);
+        Case::new(Sqrt {}).input(x).expect(y);
+    }
+}
