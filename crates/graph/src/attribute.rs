@@ -10,7 +10,9 @@ use crate::graph::Graph;
 use crate::types::ValueType;
 
 /// An attribute value in the forms that model files have.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Equality of real numbers is that of their bits: NaN equals the same NaN, `0.0` differs from `-0.0`.
+#[derive(Clone, Debug)]
 pub enum Attribute {
     /// An integer (also booleans and element types).
     Int(i64),
@@ -57,6 +59,27 @@ impl Attribute {
             Self::Tensors(_) => "tensors",
             Self::Graph(_) => "graph",
             Self::Type(_) => "type_proto",
+        }
+    }
+}
+
+impl PartialEq for Attribute {
+    fn eq(&self, other: &Self) -> bool {
+        use Attribute::*;
+        match (self, other) {
+            (Int(a), Int(b)) => a == b,
+            (Float(a), Float(b)) => a.to_bits() == b.to_bits(),
+            (String(a), String(b)) => a == b,
+            (Ints(a), Ints(b)) => a == b,
+            (Floats(a), Floats(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits())
+            }
+            (Strings(a), Strings(b)) => a == b,
+            (Tensor(a), Tensor(b)) => a == b,
+            (Tensors(a), Tensors(b)) => a == b,
+            (Graph(a), Graph(b)) => Arc::ptr_eq(a, b) || a == b,
+            (Type(a), Type(b)) => a == b,
+            _ => false,
         }
     }
 }

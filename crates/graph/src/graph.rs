@@ -184,6 +184,11 @@ impl Graph {
         &self.values[id.index()]
     }
 
+    /// A value, unless `id` belongs to another graph.
+    pub fn get_value(&self, id: ValueId) -> Option<&Value> {
+        self.values.get(id.index())
+    }
+
     /// A node of this graph.
     ///
     /// # Panics

@@ -29,8 +29,12 @@ pub mod op;
 pub mod opaque;
 pub mod origin;
 pub mod signature;
+#[cfg(test)]
+mod testing;
+pub mod text;
 pub mod transfer;
 pub mod types;
+pub mod verify;
 
 pub use attribute::{Attribute, AttributeValue, Attributes};
 pub use axes::{AxisMap, AxisRole};
@@ -50,3 +54,4 @@ pub use origin::{Origin, SourceRef};
 pub use signature::Signature;
 pub use transfer::{ReadCx, ReadValues, SourceNode, WriteCx, WriteInput};
 pub use types::{TensorType, ValueType};
+pub use verify::verify;

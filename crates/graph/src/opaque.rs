@@ -50,6 +50,21 @@ impl Opaque {
         Self { domain, op_type, attributes }
     }
 
+    /// Its domain; empty for the default one.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Its name.
+    pub fn op_type(&self) -> &str {
+        &self.op_type
+    }
+
+    /// The attributes that the model gives it.
+    pub fn own_attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
     /// Name with domain.
     pub fn stands_for(&self) -> String {
         full_name(&self.domain, &self.op_type)
