@@ -475,11 +475,15 @@ impl Graph {
         let mut map: Vec<Option<ValueId>> = vec![None; self.values.len()];
         for &id in &self.inputs {
             let v = self.value(id);
-            map[id.index()] = Some(out.add_input(v.name.clone().unwrap_or_default(), v.ty.clone()));
+            let new = out.add_input(Arc::default(), v.ty.clone());
+            out.values[new.index()].name = v.name.clone();
+            map[id.index()] = Some(new);
         }
         for &id in &self.captures {
             let v = self.value(id);
-            map[id.index()] = Some(out.add_capture(v.name.clone().unwrap_or_default(), v.ty.clone()));
+            let new = out.add_capture(Arc::default(), v.ty.clone());
+            out.values[new.index()].name = v.name.clone();
+            map[id.index()] = Some(new);
         }
         for id in self.value_ids() {
             let v = self.value(id);

@@ -35,6 +35,7 @@ pub mod text;
 pub mod transfer;
 pub mod types;
 pub mod verify;
+pub mod wire;
 
 pub use attribute::{Attribute, AttributeValue, Attributes};
 pub use axes::{AxisMap, AxisRole};
