@@ -29,6 +29,8 @@ mod downgrade;
 mod elementwise;
 mod error_function;
 mod formula;
+mod fourier;
+mod heads;
 mod legacy_broadcast;
 mod logical;
 mod matrix_product;
@@ -43,6 +45,7 @@ mod symbolic;
 #[cfg(test)]
 mod testing;
 mod variadic;
+mod window_function;
 
 registry::operators! {
     abs::Abs;
@@ -160,6 +163,22 @@ registry::operators! {
     thresholded_relu::ThresholdedRelu;
     tile::Tile;
     transpose::Transpose;
+    attention::Attention;
+    blackman_window::BlackmanWindow;
+    concat::Concat;
+    constant::Constant;
+    dft::Dft;
+    hamming_window::HammingWindow;
+    hann_window::HannWindow;
+    identity::Identity;
+    r#if::If;
+    linear_attention::LinearAttention;
+    mel_weight_matrix::MelWeightMatrix;
+    relu::Relu;
+    reshape::Reshape;
+    rotary_embedding::RotaryEmbedding;
+    squeeze::Squeeze;
+    stft::Stft;
     unsqueeze::Unsqueeze;
     r#where::Where;
     xor::Xor;

@@ -1,3 +1,10 @@
 //! Operators of `ai.onnx.preview` and `ai.onnx.preview.training`.
 
-crate::registry::operators! {}
+mod training;
+
+crate::registry::operators! {
+    adagrad::Adagrad;
+    adam::Adam;
+    flex_attention::FlexAttention;
+    momentum::Momentum;
+}
