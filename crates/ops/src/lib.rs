@@ -59,6 +59,7 @@ registry::operators! {
     asinh::Asinh;
     atan::Atan;
     atanh::Atanh;
+    attention::Attention;
     average_pool::AveragePool;
     batch_normalization::BatchNormalization;
     bit_cast::BitCast;
@@ -67,6 +68,7 @@ registry::operators! {
     bitwise_not::BitwiseNot;
     bitwise_or::BitwiseOr;
     bitwise_xor::BitwiseXor;
+    blackman_window::BlackmanWindow;
     cast::Cast;
     cast_like::CastLike;
     ceil::Ceil;
@@ -80,6 +82,7 @@ registry::operators! {
     cos::Cos;
     cosh::Cosh;
     dequantize_linear::DequantizeLinear;
+    dft::Dft;
     div::Div;
     elu::Elu;
     equal::Equal;
@@ -98,6 +101,8 @@ registry::operators! {
     global_max_pool::GlobalMaxPool;
     greater::Greater;
     greater_or_equal::GreaterOrEqual;
+    hamming_window::HammingWindow;
+    hann_window::HannWindow;
     hard_sigmoid::HardSigmoid;
     hard_swish::HardSwish;
     identity::Identity;
@@ -107,12 +112,14 @@ registry::operators! {
     leaky_relu::LeakyRelu;
     less::Less;
     less_or_equal::LessOrEqual;
+    linear_attention::LinearAttention;
     log::Log;
     lp_pool::LpPool;
     matmul::MatMul;
     max::Max;
     max_pool::MaxPool;
     mean::Mean;
+    mel_weight_matrix::MelWeightMatrix;
     min::Min;
     mish::Mish;
     modulo::Mod;
@@ -137,6 +144,7 @@ registry::operators! {
     reduce_sum_square::ReduceSumSquare;
     relu::Relu;
     reshape::Reshape;
+    rotary_embedding::RotaryEmbedding;
     round::Round;
     scatter::Scatter;
     scatter_elements::ScatterElements;
@@ -155,6 +163,7 @@ registry::operators! {
     split::Split;
     sqrt::Sqrt;
     squeeze::Squeeze;
+    stft::Stft;
     sub::Sub;
     sum::Sum;
     swish::Swish;
