@@ -48,7 +48,8 @@ impl Op for AveragePool {
         let values = floats(cx, 0)?;
         let y = pooling.map(|positions, index| {
             let (sum, inside) = positions.fold((0.0, 0usize), |(sum, n), at| (sum + values[at], n + 1));
-            let padded = || pooling.window.axes.iter().zip(index).map(|(axis, &at)| axis.padded_taps(at)).product();
+            let padded =
+                || pooling.window.axes.iter().zip(index).map(|(axis, &at)| axis.padded_taps(at)).product();
             let count: usize = if self.count_include_pad { padded() } else { inside };
             if count == 0 { 0.0 } else { sum / count as f64 }
         });
@@ -99,7 +100,9 @@ mod tests {
             .expect(f32s(&[1, 1, 2], &[1., 3.]));
         // The last window leaves the padded input by one element, which never counts.
         let ceil = AveragePool { ceil_mode: true, count_include_pad: true, pads: Some(vec![0, 1]), ..padded };
-        Case::new(AveragePool { strides: Some(vec![3]), ..ceil }).input(x).expect(f32s(&[1, 1, 2], &[2., 2.]));
+        Case::new(AveragePool { strides: Some(vec![3]), ..ceil })
+            .input(x)
+            .expect(f32s(&[1, 1, 2], &[2., 2.]));
         let dilated = AveragePool { dilations: Some(vec![1, 2]), ..op(&[2, 2]) };
         Case::new(dilated)
             .input(f32s(&[1, 1, 2, 3], &[1., 2., 3., 4., 5., 6.]))

@@ -1,8 +1,8 @@
 //! `BatchNormalization`: <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html>
 
 use lehr_graph::{
-    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, ValueId,
-    WriteCx, declare_op,
+    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature,
+    ValueId, WriteCx, declare_op,
 };
 
 use crate::downgrade::drop_attribute;
@@ -62,13 +62,16 @@ fn emit(
 /// With `spatial = 0`, each element of a sample has its own statistics: the same over flattened samples.
 fn read_per_activation(cx: &mut ReadCx<'_>, op: BatchNormalization) -> Result<ReadValues, OpError> {
     if cx.n_outputs() > 1 {
-        return Err(OpError::Unsupported("training with spatial = 0 (BatchNormalization before opset 9)".into()));
+        return Err(OpError::Unsupported(
+            "training with spatial = 0 (BatchNormalization before opset 9)".into(),
+        ));
     }
     let x = cx.require(0)?;
     let unknown = || OpError::Unsupported("spatial = 0 with an input of unknown shape".into());
-    let sample: Option<Vec<i64>> = cx.ty(x).shape().and_then(|shape| {
-        shape.dims().iter().skip(1).map(|d| i64::try_from(d.as_fixed()?).ok()).collect()
-    });
+    let sample: Option<Vec<i64>> = cx
+        .ty(x)
+        .shape()
+        .and_then(|shape| shape.dims().iter().skip(1).map(|d| i64::try_from(d.as_fixed()?).ok()).collect());
     let mut restored = vec![0];
     restored.extend(sample.ok_or_else(unknown)?);
     let (rows, flat, restored) = (cx.ints(&[0, -1]), cx.ints(&[-1]), cx.ints(&restored));
@@ -95,7 +98,9 @@ impl Op for BatchNormalization {
         for index in 1..5 {
             let Some(shape) = cx.shape(index) else { continue };
             if shape.rank() != 1 || shape.dims()[0].equal(&channels) == Some(false) {
-                return Err(OpError::shape(format!("input {index}: expected shape [{channels}], got {shape}")));
+                return Err(OpError::shape(format!(
+                    "input {index}: expected shape [{channels}], got {shape}"
+                )));
             }
         }
         cx.set_tensor(0, dtype, cx.shape(0).cloned());

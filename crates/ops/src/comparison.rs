@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{EvalCx, InferCx, OpError};
-use lehr_tensor::{DataType, Tensor, Wide, broadcast_shapes};
+use lehr_tensor::{DataType, Tensor, Wide};
 
-use crate::elementwise::{common_dtype, infer_broadcast_as, zip_broadcast};
+use crate::elementwise::{bounded_broadcast, common_dtype, infer_broadcast_as, zip_broadcast};
 use crate::symbolic::infer_known_binary;
 
 /// Output 0 holds truth values in the broadcast shape; known integers (numbers, or expressions whose equality is
@@ -45,7 +45,7 @@ pub(crate) fn eval_comparison(cx: &mut EvalCx<'_>, f: fn(Option<Ordering>) -> bo
     if a.dtype() != b.dtype() {
         return Err(OpError::input_type(1, format!("{}, as input 0", a.dtype().name()), b.dtype()));
     }
-    let shape = broadcast_shapes(&[a.shape(), b.shape()])?;
+    let shape = bounded_broadcast(cx, &[a, b])?;
     let z = match (a.widen(), b.widen()) {
         (Wide::F(x), Wide::F(y)) => zip(&x, a, &y, b, &shape, |p, q| f(p.partial_cmp(q))),
         (Wide::I(x), Wide::I(y)) => zip(&x, a, &y, b, &shape, |p, q| f(Some(p.cmp(q)))),

@@ -108,7 +108,11 @@ mod tests {
         Case::new(op.clone()).input(counting(&[1, 1, 7, 5])).constant(ones.clone()).expect(y.clone());
         Case::new(op.clone()).input(counting(&[1, 1, 7, 5])).input(ones.clone()).expect(y);
         let biased = f32s(&[1, 1, 1, 1], &[8.5]);
-        Case::new(op).input(counting(&[1, 1, 2, 2])).constant(ones).constant(f32s(&[1], &[2.5])).expect(biased);
+        Case::new(op)
+            .input(counting(&[1, 1, 2, 2]))
+            .constant(ones)
+            .constant(f32s(&[1], &[2.5]))
+            .expect(biased);
     }
 
     #[test]

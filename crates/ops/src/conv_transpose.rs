@@ -106,7 +106,10 @@ impl ConvTranspose {
                 let valid = self.auto_pad == AutoPad::Valid;
                 let (begin, end) = if valid { (0, 0) } else { (lists.pads[axis], lists.pads[n + axis]) };
                 let output = full.checked_sub(begin + end).ok_or_else(|| {
-                    OpError::attribute("pads", format!("{begin} + {end} exceed the {full} elements of axis {axis}"))
+                    OpError::attribute(
+                        "pads",
+                        format!("{begin} + {end} exceed the {full} elements of axis {axis}"),
+                    )
                 })?;
                 (begin, end, output)
             }
@@ -114,7 +117,13 @@ impl ConvTranspose {
         Ok(WindowAxis { input: output, output: input, kernel, stride, dilation, begin, end })
     }
 
-    fn output_dim(&self, lists: &Lists, axis: usize, input: &Dim, kernel: Option<usize>) -> Result<Dim, OpError> {
+    fn output_dim(
+        &self,
+        lists: &Lists,
+        axis: usize,
+        input: &Dim,
+        kernel: Option<usize>,
+    ) -> Result<Dim, OpError> {
         if let Some(sizes) = &lists.output_shape {
             return Ok(Dim::from(sizes[axis]));
         }
@@ -142,7 +151,8 @@ impl ConvTranspose {
         };
         let fits = in_channels == w_channels && in_channels % groups == 0;
         let out_channels = per_group.checked_mul(groups);
-        let (Some(out_channels), true) = (out_channels, fits && !spatial.is_empty() && x.len() == w.len()) else {
+        let (Some(out_channels), true) = (out_channels, fits && !spatial.is_empty() && x.len() == w.len())
+        else {
             return Err(OpError::shape(format!(
                 "weights {w:?} in {groups} groups do not fit an input of shape {x:?}"
             )));
@@ -238,9 +248,10 @@ impl Op for ConvTranspose {
 
     fn cost(&self, io: &Signature<'_>) -> Cost {
         let elements = io.input_shape(0).map_or(Dim::Unknown, Shape::numel);
-        let filter = io.input_shape(1).filter(|s| s.rank() > 1).map_or(Dim::Unknown, |s| {
-            s.dims()[1..].iter().fold(Dim::Fixed(1), |a, b| a.mul(b))
-        });
+        let filter = io
+            .input_shape(1)
+            .filter(|s| s.rank() > 1)
+            .map_or(Dim::Unknown, |s| s.dims()[1..].iter().fold(Dim::Fixed(1), |a, b| a.mul(b)));
         Cost::of_macs(io, elements.mul(&filter))
     }
 
@@ -278,25 +289,26 @@ mod tests {
     fn scatters_with_strides_padding_and_bias() {
         let x = f32s(&[1, 1, 3], &[1., 2., 3.]);
         let w = f32s(&[1, 2, 3], &[1., 10., 100., 1., 1., 1.]);
-        Case::new(op()).input(x.clone()).constant(w.clone()).constant(f32s(&[2], &[0.5, 0.])).expect(f32s(
-            &[1, 2, 5],
-            &[1.5, 12.5, 123.5, 230.5, 300.5, 1., 3., 6., 5., 3.],
-        ));
+        Case::new(op())
+            .input(x.clone())
+            .constant(w.clone())
+            .constant(f32s(&[2], &[0.5, 0.]))
+            .expect(f32s(&[1, 2, 5], &[1.5, 12.5, 123.5, 230.5, 300.5, 1., 3., 6., 5., 3.]));
         let strided = ConvTranspose {
             strides: Some(vec![2]),
             pads: Some(vec![1, 0]),
             output_padding: Some(vec![1]),
             ..op()
         };
-        Case::new(strided).input(x.clone()).input(w.clone()).expect(f32s(
-            &[1, 2, 7],
-            &[10., 102., 20., 203., 30., 300., 0., 1., 3., 2., 5., 3., 3., 0.],
-        ));
+        Case::new(strided)
+            .input(x.clone())
+            .input(w.clone())
+            .expect(f32s(&[1, 2, 7], &[10., 102., 20., 203., 30., 300., 0., 1., 3., 2., 5., 3., 3., 0.]));
         let same = ConvTranspose { auto_pad: AutoPad::SameUpper, strides: Some(vec![2]), ..op() };
-        Case::new(same).input(x.clone()).input(w.clone()).expect(f32s(
-            &[1, 2, 6],
-            &[1., 10., 102., 20., 203., 30., 1., 1., 3., 2., 5., 3.],
-        ));
+        Case::new(same)
+            .input(x.clone())
+            .input(w.clone())
+            .expect(f32s(&[1, 2, 6], &[1., 10., 102., 20., 203., 30., 1., 1., 3., 2., 5., 3.]));
         let sized = ConvTranspose { output_shape: Some(vec![8]), strides: Some(vec![2]), ..op() };
         Case::new(sized).input(x.clone()).input(w.clone()).expect(f32s(
             &[1, 2, 8],

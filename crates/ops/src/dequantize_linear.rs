@@ -63,7 +63,12 @@ impl Op for DequantizeLinear {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         let from_scale = cx.io().input_dtype(1);
-        drop_attribute(cx, "output_dtype", 23, self.output_dtype.is_none() || self.output_dtype == from_scale)?;
+        drop_attribute(
+            cx,
+            "output_dtype",
+            23,
+            self.output_dtype.is_none() || self.output_dtype == from_scale,
+        )?;
         drop_attribute(cx, "block_size", 21, self.block_size == 0)
     }
 }

@@ -4,6 +4,8 @@ use lehr_graph::infer::broadcast_inputs;
 use lehr_graph::{EvalCx, InferCx, OpError};
 use lehr_tensor::{DataType, Tensor, Wide, broadcast_shapes};
 
+use crate::operand::bounded_len;
+
 /// Output 0 has the type of input 0.
 pub(crate) fn infer_same(cx: &mut InferCx<'_>) -> Result<(), OpError> {
     let dtype = cx.dtype(0)?;
@@ -123,9 +125,19 @@ pub(crate) struct Binary {
 
 /// Evaluates on the broadcast inputs 0 and 1, which have one type; the result has it too.
 pub(crate) fn eval_binary(cx: &mut EvalCx<'_>, f: &Binary) -> Result<(), OpError> {
-    let y = binary(cx.tensor(0)?, cx.tensor(1)?, f)?;
-    cx.set(0, y);
+    let (a, b) = (cx.tensor(0)?, cx.tensor(1)?);
+    bounded_broadcast(cx, &[a, b])?;
+    cx.set(0, binary(a, b, f)?);
     Ok(())
+}
+
+/// The broadcast shape of operands, checked against the bound on one value: two thin tensors make a thick one.
+pub(crate) fn bounded_broadcast(cx: &EvalCx<'_>, operands: &[&Tensor]) -> Result<Vec<usize>, OpError> {
+    let shapes: Vec<_> = operands.iter().map(|t| t.shape()).collect();
+    let shape = broadcast_shapes(&shapes)?;
+    // Evaluation widens every element to at least 64 bits.
+    bounded_len(cx, DataType::U64, &shape)?;
+    Ok(shape)
 }
 
 /// `f` on two broadcast tensors of one type; the result has it too.

@@ -9,6 +9,8 @@ use crate::div::Div;
 use crate::exp::Exp;
 use crate::less::Less;
 use crate::mul::Mul;
+use crate::reduce_max::ReduceMax;
+use crate::reduce_sum::ReduceSum;
 use crate::sub::Sub;
 use crate::r#where::Where;
 
@@ -114,6 +116,20 @@ impl<'b> Formula<'b> {
     pub(crate) fn clip(&mut self, x: ValueId, low: f64, high: f64) -> Result<ValueId, OpError> {
         let (low, high) = (self.number(low)?, self.number(high)?);
         self.builder.call(Clip {}, &[x, low, high])
+    }
+
+    /// x minus its greatest element along `axis`.
+    pub(crate) fn minus_greatest(&mut self, x: ValueId, axis: i64) -> Result<ValueId, OpError> {
+        let axes = self.builder.vector(&[axis]);
+        let greatest =
+            self.builder.call(ReduceMax { keepdims: true, noop_with_empty_axes: false }, &[x, axes])?;
+        self.sub(x, greatest)
+    }
+
+    /// The sum along `axis`, which stays with size 1.
+    pub(crate) fn sum_along(&mut self, x: ValueId, axis: i64) -> Result<ValueId, OpError> {
+        let axes = self.builder.vector(&[axis]);
+        self.builder.call(ReduceSum { keepdims: true, noop_with_empty_axes: false }, &[x, axes])
     }
 
     /// `y` is the only output.

@@ -1,7 +1,8 @@
 //! `Gemm`: <https://onnx.ai/onnx/operators/onnx__Gemm.html>
 
 use lehr_graph::{
-    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, declare_op,
+    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature,
+    declare_op,
 };
 use lehr_tensor::{Tensor, Wide, broadcast_shapes};
 
@@ -64,7 +65,8 @@ impl Op for Gemm {
         let [m, _, n] = self.dims(a, b)?;
         let shape = Shape::from([m.clone(), n.clone()]);
         if let Some(c) = cx.shape(2) {
-            let together = Shape::broadcast(&[&shape, c]).map_err(|e| OpError::shape(format!("input 2: {e}")))?;
+            let together =
+                Shape::broadcast(&[&shape, c]).map_err(|e| OpError::shape(format!("input 2: {e}")))?;
             if together.rank() > 2 {
                 return Err(OpError::shape(format!("input 2: expected at most rank 2, got {c}")));
             }
@@ -115,7 +117,13 @@ impl Op for Gemm {
 }
 
 impl Gemm {
-    fn compute(&self, shape: &ProductShape, a: &Tensor, b: &Tensor, c: Option<&Tensor>) -> Result<Wide, OpError> {
+    fn compute(
+        &self,
+        shape: &ProductShape,
+        a: &Tensor,
+        b: &Tensor,
+        c: Option<&Tensor>,
+    ) -> Result<Wide, OpError> {
         let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
         let c_wide = c.map(Tensor::widen);
         let at: Vec<usize> =

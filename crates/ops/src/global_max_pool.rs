@@ -15,7 +15,9 @@ impl Op for GlobalMaxPool {
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
-        eval_global(cx, |v| v.iter().copied().fold(f64::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a }))
+        eval_global(cx, |v| {
+            v.iter().copied().fold(f64::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a })
+        })
     }
 
     fn cost(&self, io: &Signature<'_>) -> Cost {

@@ -123,8 +123,12 @@ mod tests {
         let columns = i64s(&[1, 2, 1, 2], &[2, 5, 6, 10]);
         let by_columns = MaxPool { storage_order: 1, ..op(&[2, 2]) };
         Case::new(by_columns).input(x.clone()).expect_all(vec![y.into(), columns.into()]);
-        let ceil =
-            MaxPool { ceil_mode: true, strides: Some(vec![2, 2]), pads: Some(vec![0, 0, 0, 0]), ..op(&[2, 2]) };
+        let ceil = MaxPool {
+            ceil_mode: true,
+            strides: Some(vec![2, 2]),
+            pads: Some(vec![0, 0, 0, 0]),
+            ..op(&[2, 2])
+        };
         Case::new(ceil).input(x).expect(f32s(&[1, 2, 1, 2], &[5., 6., -1., -2.]));
     }
 

@@ -1,9 +1,9 @@
 //! `Pow`: <https://onnx.ai/onnx/operators/onnx__Pow.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, declare_op};
-use lehr_tensor::{Tensor, Wide, broadcast_shapes};
+use lehr_tensor::{Tensor, Wide};
 
-use crate::elementwise::{infer_broadcast_as, zip_broadcast};
+use crate::elementwise::{bounded_broadcast, infer_broadcast_as, zip_broadcast};
 use crate::legacy_broadcast::align_legacy_operands;
 
 declare_op! {
@@ -28,7 +28,7 @@ impl Op for Pow {
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
         let (a, b) = (cx.tensor(0)?, cx.tensor(1)?);
-        let shape = broadcast_shapes(&[a.shape(), b.shape()])?;
+        let shape = bounded_broadcast(cx, &[a, b])?;
         let y = match (a.widen(), b.widen()) {
             (Wide::I(x), Wide::I(_) | Wide::U(_)) => {
                 let exponents = b.to_i64s()?;

@@ -108,7 +108,12 @@ impl Op for QuantizeLinear {
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         drop_attribute(cx, "precision", 23, self.precision.is_none())?;
         let from_zero = cx.io().input_dtype(2).or(Some(DataType::U8));
-        drop_attribute(cx, "output_dtype", 21, self.output_dtype.is_none() || self.output_dtype == from_zero)?;
+        drop_attribute(
+            cx,
+            "output_dtype",
+            21,
+            self.output_dtype.is_none() || self.output_dtype == from_zero,
+        )?;
         drop_attribute(cx, "block_size", 21, self.block_size == 0)?;
         drop_attribute(cx, "saturate", 19, self.saturate)
     }
@@ -139,10 +144,11 @@ mod tests {
             .input(Tensor::vector(vec![0i8, 1, -1]))
             .expect(Tensor::from_slice(&[2, 3], &[1i8, 2, 0, 4, 3, 1]).unwrap());
         let blocked = QuantizeLinear { block_size: 2, output_dtype: Some(DataType::I4), ..op() };
-        Case::new(blocked)
-            .input(x.clone())
-            .input(f32s(&[2, 2], &[0.25, 1., 2., 1.]))
-            .expect(numbers(DataType::I4, &[2, 3], &[4., 7., 3., 2., 2., 6.]));
+        Case::new(blocked).input(x.clone()).input(f32s(&[2, 2], &[0.25, 1., 2., 1.])).expect(numbers(
+            DataType::I4,
+            &[2, 3],
+            &[4., 7., 3., 2., 2., 6.],
+        ));
         Case::new(op()).input(x).input(f32s(&[2], &[1., 1.])).expect_error("does not fit");
     }
 

@@ -3,9 +3,9 @@
 use lehr_graph::dim::SymInt;
 use lehr_graph::infer::broadcast_inputs;
 use lehr_graph::{EvalCx, InferCx, Op, OpError, SymValues, declare_op};
-use lehr_tensor::{DataType, Tensor, broadcast_shapes};
+use lehr_tensor::{DataType, Tensor};
 
-use crate::elementwise::BroadcastIndex;
+use crate::elementwise::{BroadcastIndex, bounded_broadcast};
 
 declare_op! {
     /// Elements of input 1 where the condition (input 0) holds, else of input 2, all broadcast.
@@ -35,7 +35,7 @@ impl Op for Where {
         if yes.dtype() != no.dtype() {
             return Err(OpError::input_type(2, format!("{}, as input 1", yes.dtype().name()), no.dtype()));
         }
-        let shape = broadcast_shapes(&[condition.shape(), yes.shape(), no.shape()])?;
+        let shape = bounded_broadcast(cx, &[condition, yes, no])?;
         let chosen = condition.as_slice::<bool>()?;
         let picks = BroadcastIndex::new(condition.shape(), &shape)
             .zip(BroadcastIndex::new(yes.shape(), &shape))

@@ -1,0 +1,63 @@
+//! `CumProd`: <https://onnx.ai/onnx/operators/onnx__CumProd.html>
+
+use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, Signature, declare_op};
+
+use crate::cumulative::{self, Accumulation, Modes};
+use crate::elementwise::infer_same;
+
+declare_op! {
+    /// The product of all elements up to each, along the axis in input 1.
+    pub struct CumProd("", "CumProd", 26) inputs(2, 2) outputs(1, 1) flags() {
+        /// An element does not count for its own place.
+        exclusive: bool = false,
+        /// From the end of the axis.
+        reverse: bool = false,
+    }
+}
+
+impl Op for CumProd {
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
+        infer_same(cx)
+    }
+
+    fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
+        let f = Accumulation {
+            start: 1,
+            float: |a, b| a * b,
+            signed: i64::wrapping_mul,
+            unsigned: u64::wrapping_mul,
+        };
+        cumulative::eval(cx, Modes { exclusive: self.exclusive, reverse: self.reverse }, &f)
+    }
+
+    fn axes(&self, io: &Signature<'_>) -> AxisMap {
+        cumulative::axes(io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, f32s, i64s};
+
+    #[test]
+    fn both_ways() {
+        let x = f32s(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        Case::new(CumProd { exclusive: false, reverse: false })
+            .input(x.clone())
+            .constant(i64s(&[], &[-1]))
+            .expect(f32s(&[2, 3], &[1.0, 2.0, 6.0, 4.0, 20.0, 120.0]));
+        Case::new(CumProd { exclusive: true, reverse: true })
+            .input(x)
+            .constant(i64s(&[], &[0]))
+            .expect(f32s(&[2, 3], &[4.0, 5.0, 6.0, 1.0, 1.0, 1.0]));
+        Case::new(CumProd { exclusive: true, reverse: false })
+            .input(i64s(&[3], &[2, 3, 4]))
+            .constant(i64s(&[1], &[0]))
+            .expect(i64s(&[3], &[1, 2, 6]));
+        Case::new(CumProd { exclusive: false, reverse: false })
+            .input(i64s(&[1], &[1]))
+            .input(i64s(&[], &[1]))
+            .expect_error("axis 1");
+    }
+}
