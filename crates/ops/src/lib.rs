@@ -46,10 +46,10 @@ mod reduction;
 mod scatter_reduction;
 mod softmax_axis;
 mod symbolic;
-#[cfg(test)]
-mod testing;
 mod variadic;
 mod window_function;
+#[cfg(test)]
+mod testing;
 
 registry::operators! {
     abs::Abs;
@@ -90,8 +90,8 @@ registry::operators! {
     cum_prod::CumProd;
     cum_sum::CumSum;
     dequantize_linear::DequantizeLinear;
-    dft::Dft;
     det::Det;
+    dft::Dft;
     div::Div;
     dropout::Dropout;
     einsum::Einsum;
@@ -100,8 +100,8 @@ registry::operators! {
     erf::Erf;
     exp::Exp;
     expand::Expand;
-    flatten::Flatten;
     eye_like::EyeLike;
+    flatten::Flatten;
     floor::Floor;
     gather::Gather;
     gather_elements::GatherElements;
