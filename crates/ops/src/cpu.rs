@@ -56,6 +56,13 @@ pub trait CpuOp: Op {
     /// When they are not what the recipe was chosen for.
     fn pack(&self, recipe: &Recipe, constants: &[Option<&Tensor>]) -> Result<Packed, OpError>;
 
+    /// The constant inputs whose contents [`CpuOp::pack`] has taken over: the kernel is run without them, so that
+    /// their memory need not be kept twice.
+    fn packed_inputs(&self, recipe: &Recipe) -> Vec<usize> {
+        let _ = recipe;
+        Vec::new()
+    }
+
     /// Makes the runnable kernel.
     ///
     /// # Errors
@@ -142,10 +149,14 @@ impl<'a> RunCx<'a> {
     /// As [`RunCx::tensor`], and when it does not hold `f32`.
     pub fn take_f32(&mut self, index: usize) -> Result<Vec<f32>, OpError> {
         if self.dying.get(index).copied().unwrap_or(false)
-            && matches!(self.inputs.get(index), Some(Some(Datum::Tensor(_))))
+            && let Some(slot) = self.inputs.get_mut(index)
         {
-            if let Some(Some(Datum::Tensor(tensor))) = self.inputs.get_mut(index).map(Option::take) {
-                return Ok(tensor.into_vec::<f32>()?);
+            match slot.take() {
+                Some(Datum::Tensor(tensor)) => match tensor.try_into_vec::<f32>() {
+                    Ok(own) => return Ok(own),
+                    Err(shared) => *slot = Some(Datum::Tensor(shared)),
+                },
+                other => *slot = other,
             }
         }
         let source = self.tensor(index)?.as_slice::<f32>()?;

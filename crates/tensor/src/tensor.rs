@@ -202,7 +202,17 @@ impl Tensor {
     /// Fails when the tensor has another type.
     pub fn into_vec<T: Element>(self) -> Result<Vec<T>, TensorError> {
         self.expect_dtype(T::DTYPE)?;
-        let storage = match self.storage {
+        self.try_into_vec().or_else(|shared| Ok(shared.as_slice::<T>()?.into_owned()))
+    }
+
+    /// The allocation behind the tensor as a vector, when it is of that type, owned, and no clone shares it; the
+    /// tensor itself otherwise. Never copies.
+    pub fn try_into_vec<T: Element>(self) -> Result<Vec<T>, Tensor> {
+        if self.dtype != T::DTYPE {
+            return Err(self);
+        }
+        let Tensor { dtype, shape, len, storage } = self;
+        let storage = match storage {
             Storage::Owned(shared) => match Arc::try_unwrap(shared) {
                 // SAFETY: the dtype is that of `T`; for `bool`, only 0 and 1 are ever stored.
                 Ok(allocation) => match unsafe { allocation.into_vec() } {
@@ -213,8 +223,7 @@ impl Tensor {
             },
             storage => storage,
         };
-        // SAFETY: as above.
-        Ok(unsafe { element::copy_from_bytes(storage.bytes()) })
+        Err(Tensor { dtype, shape, len, storage })
     }
 
     /// The same elements under another shape; shares storage. Fails when the number of elements differs.
