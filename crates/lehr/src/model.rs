@@ -1,0 +1,216 @@
+//! A model file and the way from it to a session.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use lehr_formats::onnx;
+use lehr_graph::diagnostic::{Code, has_errors};
+use lehr_graph::{Diagnostic, Graph};
+use lehr_runtime::{CompileError, CompileOptions, CompiledModel, Keep, Port, Session, Tier};
+use lehr_tensor::Bytes;
+
+/// A model as its file describes it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    graph: Graph,
+    opsets: BTreeMap<String, i64>,
+    producer: String,
+    findings: Vec<Diagnostic>,
+}
+
+/// How a model is made to run.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// How much the graph is optimised: 0 not at all, 1 what never changes results beyond rounding, 2 everything.
+    pub optimize: u8,
+    /// Threads; `None` takes one for each physical core. Results do not depend on it.
+    pub threads: Option<usize>,
+    /// Inner values to give out behind the outputs.
+    pub keep: Keep,
+    /// Instruction set; `None` takes the best of the machine, or what `LEHR_ISA` says.
+    pub isa: Option<Tier>,
+    /// Evaluate every node by its reference definition: slow, to compare with.
+    pub reference: bool,
+}
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        Self { optimize: 1, threads: None, keep: Keep::Nothing, isa: None, reference: false }
+    }
+}
+
+/// Why a model can not be loaded or compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The file can not be used; all findings, warnings included.
+    #[error("{}", in_lines(.0))]
+    Unusable(Vec<Diagnostic>),
+    /// The graph can not be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+impl ModelError {
+    /// All findings about the file; empty when it was read without errors.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::Unusable(findings) => findings,
+            Self::Compile(_) => &[],
+        }
+    }
+}
+
+fn in_lines(findings: &[Diagnostic]) -> String {
+    let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// A model as far as it could be read, and everything found on the way.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// What could be read; incomplete when there are errors.
+    pub model: Option<Model>,
+    /// All findings.
+    pub findings: Vec<Diagnostic>,
+}
+
+impl Model {
+    /// Loads an `.onnx` file. Weights stay in the mapped file, which must not be truncated while the model is in use.
+    ///
+    /// # Errors
+    /// [`ModelError::Unusable`] with everything that is wrong with the file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+        Self::usable(Self::examine(path))
+    }
+
+    /// Loads an ONNX model from memory; external data is looked for in `folder`.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_onnx(bytes: impl Into<Bytes>, folder: Option<&Path>) -> Result<Self, ModelError> {
+        Self::usable(Self::examined(onnx::read_bytes(bytes.into(), folder)))
+    }
+
+    /// Reads as much of a file as possible and gives all findings about it.
+    pub fn examine(path: impl AsRef<Path>) -> Examined {
+        let path = path.as_ref();
+        if path.is_dir() {
+            let finding = Diagnostic::error(
+                Code::Unreadable,
+                format!("'{}' is a folder, expected a model file", path.display()),
+            );
+            return Examined { model: None, findings: vec![finding] };
+        }
+        Self::examined(onnx::read_file(path))
+    }
+
+    fn examined(reading: onnx::Reading) -> Examined {
+        let findings = reading.diagnostics;
+        let model = reading.model.map(|model| Self {
+            graph: model.graph,
+            opsets: model.opsets,
+            producer: model.producer,
+            findings: findings.clone(),
+        });
+        Examined { model, findings }
+    }
+
+    fn usable(examined: Examined) -> Result<Self, ModelError> {
+        match examined.model {
+            Some(model) if !has_errors(&examined.findings) => Ok(model),
+            _ => Err(ModelError::Unusable(examined.findings)),
+        }
+    }
+
+    /// A model of a graph that was made in the program.
+    pub fn from_graph(graph: Graph) -> Self {
+        Self { graph, opsets: BTreeMap::new(), producer: String::new(), findings: Vec::new() }
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The graph by value.
+    pub fn into_graph(self) -> Graph {
+        self.graph
+    }
+
+    /// Opset versions that the file names, by domain; the default domain has the empty name.
+    pub fn opsets(&self) -> &BTreeMap<String, i64> {
+        &self.opsets
+    }
+
+    /// The program that wrote the file.
+    pub fn producer(&self) -> &str {
+        &self.producer
+    }
+
+    /// Warnings and notes from reading.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.findings
+    }
+
+    /// Inputs in the order of the graph.
+    pub fn inputs(&self) -> Vec<Port> {
+        let values = self.graph.inputs().iter().map(|&id| self.graph.value(id));
+        values.map(|v| Port { name: v.name().unwrap_or_default().to_owned(), ty: v.ty().clone() }).collect()
+    }
+
+    /// Outputs in the order of the graph.
+    pub fn outputs(&self) -> Vec<Port> {
+        let values = self.graph.outputs().iter().enumerate();
+        values
+            .map(|(index, &id)| Port {
+                name: self.graph.output_name(index).to_owned(),
+                ty: self.graph.value(id).ty().clone(),
+            })
+            .collect()
+    }
+
+    /// Optimises and compiles the model.
+    ///
+    /// # Errors
+    /// [`ModelError::Compile`].
+    pub fn compile(&self, options: &ModelOptions) -> Result<CompiledModel, ModelError> {
+        let compile = CompileOptions {
+            keep: options.keep.clone(),
+            isa: options.isa,
+            threads: options.threads,
+            kernels: !options.reference,
+            ..CompileOptions::default()
+        };
+        Ok(CompiledModel::new(self.graph.clone(), compile)?)
+    }
+
+    /// Optimises and compiles the model for one session.
+    ///
+    /// # Errors
+    /// As [`Model::compile`].
+    pub fn session(&self, options: &ModelOptions) -> Result<Session, ModelError> {
+        Ok(Session::new(Arc::new(self.compile(options)?)))
+    }
+
+    /// Writes the model as an `.onnx` file, or nothing at all.
+    ///
+    /// # Errors
+    /// [`ModelError::Unusable`] with everything that the asked opset can not express, or why the file can not be written.
+    pub fn write_onnx(
+        &self,
+        path: impl AsRef<Path>,
+        options: &onnx::WriteOptions,
+    ) -> Result<onnx::WriteSummary, ModelError> {
+        onnx::write_file(&self.graph, path.as_ref(), options).map_err(ModelError::Unusable)
+    }
+
+    /// The model as the bytes of an `.onnx` file.
+    ///
+    /// # Errors
+    /// As [`Model::write_onnx`].
+    pub fn to_onnx(&self, options: &onnx::WriteOptions) -> Result<Vec<u8>, ModelError> {
+        onnx::to_bytes(&self.graph, options).map_err(ModelError::Unusable)
+    }
+}
