@@ -136,6 +136,26 @@ impl Team {
         assert!(!self.shared.panicked.swap(false, Ordering::Relaxed), "a task of a parallel loop panicked");
     }
 
+    /// Calls `body(start, chunk)` for the consecutive chunks of `len` elements that `data` consists of, the last one being
+    /// shorter where needed; `start` is the position of the chunk in `data`. Zero counts as one.
+    ///
+    /// # Panics
+    /// As [`parallel_for`](Self::parallel_for).
+    pub fn parallel_chunks<T: Send>(
+        &self,
+        data: &mut [T],
+        len: usize,
+        body: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        let (len, total) = (len.max(1), data.len());
+        let parts = Parts::new(data);
+        self.parallel_for(total.div_ceil(len), |task| {
+            let start = task * len;
+            // SAFETY: chunks are disjoint, and each task runs once.
+            body(start, unsafe { parts.get(start, len.min(total - start)) });
+        });
+    }
+
     fn open(&self, body: &Body<'_>, tasks: usize) {
         let shared = &*self.shared;
         for (worker, cursor) in shared.cursors.iter().enumerate().take(self.threads()) {
@@ -346,6 +366,18 @@ mod tests {
                 });
                 assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1), "{threads} {tasks}");
             }
+        }
+    }
+
+    #[test]
+    fn chunks_cover_the_data() {
+        let team = Team::new(2);
+        for (total, len) in [(0, 3), (7, 3), (9, 3), (5, 0), (2, 9)] {
+            let mut data = vec![0; total];
+            team.parallel_chunks(&mut data, len, |start, chunk| {
+                chunk.iter_mut().enumerate().for_each(|(i, x)| *x += start + i);
+            });
+            assert!(data.iter().enumerate().all(|(i, x)| i == *x), "{total} {len}");
         }
     }
 

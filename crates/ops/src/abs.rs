@@ -1,8 +1,10 @@
 //! `Abs`: <https://onnx.ai/onnx/operators/onnx__Abs.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{Unary, eval_unary, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// |x|; the most negative integer stays what it is.
@@ -18,6 +20,8 @@ impl Op for Abs {
         eval_unary(cx, &Unary { float: f64::abs, signed: i64::wrapping_abs, unsigned: |x| x })
     }
 }
+
+cpu_op!(Abs, all_f32, |_op| UnaryKernel(UnaryOp::Abs));
 
 #[cfg(test)]
 mod tests {

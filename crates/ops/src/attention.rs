@@ -83,7 +83,9 @@ impl Op for Attention {
         }
         let nonpad = cx.optional_ints(6)?;
         if nonpad.is_some() && past.is_some() {
-            return Err(OpError::value("past keys and the number of keys without padding exclude each other"));
+            return Err(OpError::value(
+                "past keys and the number of keys without padding exclude each other",
+            ));
         }
         let seen = Visible::new(self, &q, &k, past, nonpad)?;
 
@@ -124,7 +126,8 @@ impl Op for Attention {
     fn cost(&self, io: &Signature<'_>) -> Cost {
         let hidden = |index| io.input_shape(index).map(lehr_graph::Shape::numel);
         let keys = io.input_shape(1).and_then(|s| s.get(s.rank().checked_sub(2)?)).cloned();
-        let Some((q, y, m)) = hidden(0).zip(io.output_shape(0)).zip(keys).map(|((q, y), m)| (q, y.numel(), m))
+        let Some((q, y, m)) =
+            hidden(0).zip(io.output_shape(0)).zip(keys).map(|((q, y), m)| (q, y.numel(), m))
         else {
             return Cost::of_traffic(io);
         };
@@ -164,7 +167,11 @@ impl Attention {
     }
 
     fn split(&self, x: &Tensor, index: usize, name: &str, count: Option<i64>) -> Result<Heads, OpError> {
-        if x.rank() == 3 { Heads::packed(x, index, heads::head_count(name, count)?) } else { Heads::of(x, index) }
+        if x.rank() == 3 {
+            Heads::packed(x, index, heads::head_count(name, count)?)
+        } else {
+            Heads::of(x, index)
+        }
     }
 }
 

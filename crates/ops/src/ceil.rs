@@ -3,6 +3,7 @@
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{MapKernel, all_f32, cpu_op};
 
 declare_op! {
     /// The least integer not below x.
@@ -18,6 +19,8 @@ impl Op for Ceil {
         eval_float(cx, f64::ceil)
     }
 }
+
+cpu_op!(Ceil, all_f32, |_op| MapKernel(f32::ceil));
 
 #[cfg(test)]
 mod tests {

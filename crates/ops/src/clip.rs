@@ -3,10 +3,13 @@
 use lehr_graph::{
     Builder, Datum, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, SymValues, ValueId, declare_op,
 };
+use lehr_kernels::elementwise::UnaryOp;
 use lehr_tensor::Tensor;
 
 use crate::cast_like::CastLike;
+use crate::cpu::{Kernel, RunCx};
 use crate::elementwise::{Binary, binary, infer_same};
+use crate::elementwise_cpu::{all_f32, cpu_op, run_unary};
 use crate::max::Max;
 use crate::min::Min;
 
@@ -119,6 +122,21 @@ fn clipped(cx: &InferCx<'_>) -> Option<SymValues> {
         known = known.map(|x| if upper { x.minimum(&bound) } else { x.maximum(&bound) });
     }
     Some(known)
+}
+
+cpu_op!(Clip, all_f32, |_op| ClipKernel);
+
+struct ClipKernel;
+
+impl Kernel for ClipKernel {
+    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+        let value = |index: usize, none: f32| match cx.optional_tensor(index)? {
+            Some(tensor) => Ok::<f32, OpError>(bound(tensor, index)?.item()?),
+            None => Ok(none),
+        };
+        let (low, high) = (value(1, f32::NEG_INFINITY)?, value(2, f32::INFINITY)?);
+        run_unary(cx, UnaryOp::Clip { low, high })
+    }
 }
 
 #[cfg(test)]

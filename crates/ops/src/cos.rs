@@ -3,6 +3,7 @@
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{MapKernel, all_f32, cpu_op};
 
 declare_op! {
     /// cos(x).
@@ -18,6 +19,8 @@ impl Op for Cos {
         eval_float(cx, f64::cos)
     }
 }
+
+cpu_op!(Cos, all_f32, |_op| MapKernel(f32::cos));
 
 #[cfg(test)]
 mod tests {

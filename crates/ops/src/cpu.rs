@@ -142,6 +142,11 @@ impl<'a> RunCx<'a> {
         self.inputs
     }
 
+    /// Whether input `index` is read here for the last time, so that taking it costs no copy.
+    pub fn is_dying(&self, index: usize) -> bool {
+        self.dying.get(index).copied().unwrap_or(false)
+    }
+
     /// Takes input `index` as an owned `f32` buffer to be overwritten: its own memory when it is read for the last
     /// time and not shared, else a copy.
     ///

@@ -143,7 +143,9 @@ impl Op for Dft {
                         out[start + t * to[axis]] = value;
                     }
                 } else {
-                    for (k, [re, im]) in transform(&line, n, self.inverse, shape[axis]).into_iter().enumerate() {
+                    for (k, [re, im]) in
+                        transform(&line, n, self.inverse, shape[axis]).into_iter().enumerate()
+                    {
                         out[start + k * to[axis]] = re;
                         out[start + k * to[axis] + 1] = im;
                     }

@@ -1,8 +1,10 @@
 //! `Elu`: <https://onnx.ai/onnx/operators/onnx__Elu.html>
 
 use lehr_graph::{Builder, EvalCx, Flags, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 use crate::formula::Formula;
 
 declare_op! {
@@ -36,6 +38,8 @@ impl Op for Elu {
         if self.alpha >= 0.0 { Self::SCHEMA.flags | Flags::MONOTONE } else { Self::SCHEMA.flags }
     }
 }
+
+cpu_op!(Elu, all_f32, |op| UnaryKernel(UnaryOp::Elu { alpha: op.alpha }));
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! `Erf`: <https://onnx.ai/onnx/operators/onnx__Erf.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 use crate::error_function::erf;
 
 declare_op! {
@@ -19,6 +21,8 @@ impl Op for Erf {
         eval_float(cx, erf)
     }
 }
+
+cpu_op!(Erf, all_f32, |_op| UnaryKernel(UnaryOp::Erf));
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! `Exp`: <https://onnx.ai/onnx/operators/onnx__Exp.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// e^x.
@@ -18,6 +20,8 @@ impl Op for Exp {
         eval_float(cx, f64::exp)
     }
 }
+
+cpu_op!(Exp, all_f32, |_op| UnaryKernel(UnaryOp::Exp));
 
 #[cfg(test)]
 mod tests {

@@ -40,7 +40,8 @@ impl Op for Expand {
             .ints(1)?
             .into_iter()
             .map(|size| {
-                usize::try_from(size).map_err(|_| OpError::value(format!("the shape has {size}, expected a size")))
+                usize::try_from(size)
+                    .map_err(|_| OpError::value(format!("the shape has {size}, expected a size")))
             })
             .collect::<Result<Vec<_>, _>>()?;
         let shape = broadcast_shapes(&[x.shape(), &target])?;
@@ -61,7 +62,9 @@ pub(crate) fn broadcast_to(x: &Tensor, shape: &[usize]) -> Result<Tensor, OpErro
     let picks: Vec<_> = own
         .iter()
         .zip(shape)
-        .map(|(&size, &want)| if size == want { AxisPicks::identity(size) } else { AxisPicks::repeated(want) })
+        .map(
+            |(&size, &want)| if size == want { AxisPicks::identity(size) } else { AxisPicks::repeated(want) },
+        )
         .collect();
     pick_as(x, &own, &picks, None)
 }

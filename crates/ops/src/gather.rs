@@ -1,8 +1,6 @@
 //! `Gather`: <https://onnx.ai/onnx/operators/onnx__Gather.html>
 
-use lehr_graph::{
-    AxisMap, AxisRole, EvalCx, InferCx, Op, OpError, Signature, SymValues, declare_op,
-};
+use lehr_graph::{AxisMap, AxisRole, EvalCx, InferCx, Op, OpError, Signature, SymValues, declare_op};
 use lehr_tensor::Tensor;
 
 use crate::axis::resolve_axis;

@@ -70,6 +70,9 @@ mod tests {
             .input(x.clone())
             .input(i64s(&[3, 1], &[1, 0, 1]))
             .expect(f32s(&[3, 1], &[2.0, 3.0, 6.0]));
-        Case::new(GatherElements { axis: 0 }).input(x).input(i64s(&[1, 3], &[0, 0, 0])).expect_error("within");
+        Case::new(GatherElements { axis: 0 })
+            .input(x)
+            .input(i64s(&[1, 3], &[0, 0, 0]))
+            .expect_error("within");
     }
 }

@@ -117,6 +117,9 @@ mod tests {
             .input(x.clone())
             .input(i64s(&[2, 1], &[1, -2]))
             .expect(i64s(&[2, 2], &[2, 3, 4, 5]));
-        Case::new(GatherND { batch_dims: 0 }).input(x).input(i64s(&[1, 4], &[0; 4])).expect_error("tuples of 4");
+        Case::new(GatherND { batch_dims: 0 })
+            .input(x)
+            .input(i64s(&[1, 4], &[0; 4]))
+            .expect_error("tuples of 4");
     }
 }

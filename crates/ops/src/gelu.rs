@@ -3,8 +3,10 @@
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, attribute_enum, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 use crate::erf::Erf;
 use crate::error_function::erf;
 use crate::formula::Formula;
@@ -65,6 +67,11 @@ impl Op for Gelu {
         f.finish(y)
     }
 }
+
+cpu_op!(Gelu, all_f32, |op| UnaryKernel(match op.approximate {
+    Approximation::None => UnaryOp::Gelu,
+    Approximation::Tanh => UnaryOp::GeluTanh,
+}));
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,10 @@ mod tests {
 
     #[test]
     fn periodic_and_symmetric() {
-        for (periodic, values) in [(true, [4.0 / 46.0, 25.0 / 46.0, 1.0, 25.0 / 46.0]), (false, [4.0 / 46.0, 35.5 / 46.0, 35.5 / 46.0, 4.0 / 46.0])] {
+        for (periodic, values) in [
+            (true, [4.0 / 46.0, 25.0 / 46.0, 1.0, 25.0 / 46.0]),
+            (false, [4.0 / 46.0, 35.5 / 46.0, 35.5 / 46.0, 4.0 / 46.0]),
+        ] {
             Case::new(HammingWindow { periodic, output_datatype: DataType::F64 })
                 .constant(Tensor::scalar(4i64))
                 .expect(numbers(DataType::F64, &[4], &values));

@@ -1,8 +1,10 @@
 //! `HardSigmoid`: <https://onnx.ai/onnx/operators/onnx__HardSigmoid.html>
 
 use lehr_graph::{Builder, EvalCx, Flags, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 use crate::formula::Formula;
 
 declare_op! {
@@ -37,6 +39,8 @@ impl Op for HardSigmoid {
         if self.alpha >= 0.0 { Self::SCHEMA.flags | Flags::MONOTONE } else { Self::SCHEMA.flags }
     }
 }
+
+cpu_op!(HardSigmoid, all_f32, |op| UnaryKernel(UnaryOp::HardSigmoid { alpha: op.alpha, beta: op.beta }));
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! `HardSwish`: <https://onnx.ai/onnx/operators/onnx__HardSwish.html>
 
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 use crate::formula::Formula;
 use crate::hard_sigmoid::HardSigmoid;
 
@@ -27,6 +29,8 @@ impl Op for HardSwish {
         f.finish(y)
     }
 }
+
+cpu_op!(HardSwish, all_f32, |_op| UnaryKernel(UnaryOp::HardSwish));
 
 #[cfg(test)]
 mod tests {

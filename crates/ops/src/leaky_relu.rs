@@ -1,8 +1,10 @@
 //! `LeakyRelu`: <https://onnx.ai/onnx/operators/onnx__LeakyRelu.html>
 
 use lehr_graph::{Builder, EvalCx, Flags, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 use crate::formula::Formula;
 
 declare_op! {
@@ -34,6 +36,8 @@ impl Op for LeakyRelu {
         if self.alpha >= 0.0 { Self::SCHEMA.flags | Flags::MONOTONE } else { Self::SCHEMA.flags }
     }
 }
+
+cpu_op!(LeakyRelu, all_f32, |op| UnaryKernel(UnaryOp::LeakyRelu { slope: op.alpha }));
 
 #[cfg(test)]
 mod tests {

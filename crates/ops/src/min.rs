@@ -3,6 +3,7 @@
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::elementwise::{Binary, infer_broadcast};
+use crate::elementwise_cpu::{ZipKernel, cpu_op, two_f32};
 use crate::variadic::{eval_fold, infer_known_fold};
 
 declare_op! {
@@ -28,6 +29,8 @@ impl Op for Min {
         )
     }
 }
+
+cpu_op!(Min, two_f32, |_op| ZipKernel(|a: f32, b: f32| if a <= b || a.is_nan() { a } else { b }));
 
 #[cfg(test)]
 mod tests {

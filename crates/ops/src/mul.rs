@@ -1,8 +1,10 @@
 //! `Mul`: <https://onnx.ai/onnx/operators/onnx__Mul.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, declare_op};
+use lehr_kernels::elementwise::BinaryOp;
 
 use crate::elementwise::{Binary, eval_binary, infer_broadcast};
+use crate::elementwise_cpu::{ArithmeticKernel, cpu_op, two_f32};
 use crate::legacy_broadcast::align_legacy_operands;
 use crate::symbolic::infer_known_binary;
 
@@ -37,6 +39,8 @@ impl Op for Mul {
         )
     }
 }
+
+cpu_op!(Mul, two_f32, |_op| ArithmeticKernel(BinaryOp::Mul));
 
 #[cfg(test)]
 mod tests {

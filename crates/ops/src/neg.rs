@@ -1,8 +1,10 @@
 //! `Neg`: <https://onnx.ai/onnx/operators/onnx__Neg.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{Unary, eval_unary, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// -x; the most negative integer stays what it is.
@@ -18,6 +20,8 @@ impl Op for Neg {
         eval_unary(cx, &Unary { float: |x| -x, signed: i64::wrapping_neg, unsigned: u64::wrapping_neg })
     }
 }
+
+cpu_op!(Neg, all_f32, |_op| UnaryKernel(UnaryOp::Neg));
 
 #[cfg(test)]
 mod tests {

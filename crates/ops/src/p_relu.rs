@@ -1,8 +1,11 @@
 //! `PRelu`: <https://onnx.ai/onnx/operators/onnx__PRelu.html>
 
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, declare_op};
+use lehr_tensor::broadcast_shapes;
 
+use crate::cpu::{Kernel, RunCx};
 use crate::elementwise::{Binary, binary, common_dtype};
+use crate::elementwise_cpu::{cpu_op, run_zip, two_f32};
 use crate::formula::Formula;
 use crate::unsqueeze::Unsqueeze;
 
@@ -76,6 +79,24 @@ impl Op for PRelu {
         let negative = f.mul(slope, x)?;
         let y = f.select_negative(x, negative, x)?;
         f.finish(y)
+    }
+}
+
+cpu_op!(PRelu, two_f32, |_op| PReluKernel);
+
+struct PReluKernel;
+
+impl Kernel for PReluKernel {
+    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+        let (x, slope) = (cx.tensor(0)?, cx.tensor(1)?);
+        if broadcast_shapes(&[x.shape(), slope.shape()])? != x.shape() {
+            return Err(OpError::shape(format!(
+                "the slope's shape {:?} does not broadcast to {:?}",
+                slope.shape(),
+                x.shape()
+            )));
+        }
+        run_zip(cx, &|x: f32, slope: f32| if x < 0.0 { slope * x } else { x })
     }
 }
 

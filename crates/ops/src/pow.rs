@@ -1,9 +1,12 @@
 //! `Pow`: <https://onnx.ai/onnx/operators/onnx__Pow.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 use lehr_tensor::{Tensor, Wide};
 
+use crate::cpu::{Kernel, RunCx};
 use crate::elementwise::{bounded_broadcast, infer_broadcast_as, zip_broadcast};
+use crate::elementwise_cpu::{cpu_op, run_blocks, run_unary, run_zip, two_f32};
 use crate::legacy_broadcast::align_legacy_operands;
 
 declare_op! {
@@ -71,6 +74,27 @@ fn integer_power(base: i64, exponent: i64) -> Option<i64> {
         left >>= 1;
     }
     Some(result)
+}
+
+cpu_op!(Pow, two_f32, |_op| PowKernel);
+
+/// Powers by one small constant as products; all others one by one.
+struct PowKernel;
+
+impl Kernel for PowKernel {
+    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+        let exponent = match &*cx.tensor(1)?.as_slice::<f32>()? {
+            [only] if cx.tensor(1)?.rank() <= cx.tensor(0)?.rank() => Some(*only),
+            _ => None,
+        };
+        match exponent {
+            Some(0.5) => run_unary(cx, UnaryOp::Sqrt),
+            Some(-1.0) => run_unary(cx, UnaryOp::Reciprocal),
+            Some(2.0) => run_blocks(cx, |block| block.iter_mut().for_each(|x| *x *= *x)),
+            Some(3.0) => run_blocks(cx, |block| block.iter_mut().for_each(|x| *x *= *x * *x)),
+            _ => run_zip(cx, &f32::powf),
+        }
+    }
 }
 
 #[cfg(test)]

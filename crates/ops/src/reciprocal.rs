@@ -1,8 +1,10 @@
 //! `Reciprocal`: <https://onnx.ai/onnx/operators/onnx__Reciprocal.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// 1 / x.
@@ -18,6 +20,8 @@ impl Op for Reciprocal {
         eval_float(cx, |x| 1.0 / x)
     }
 }
+
+cpu_op!(Reciprocal, all_f32, |_op| UnaryKernel(UnaryOp::Reciprocal));
 
 #[cfg(test)]
 mod tests {

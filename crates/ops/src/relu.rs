@@ -1,8 +1,10 @@
 //! `Relu`: <https://onnx.ai/onnx/operators/onnx__Relu.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{Unary, eval_unary, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// max(x, 0).
@@ -22,6 +24,8 @@ impl Op for Relu {
         )
     }
 }
+
+cpu_op!(Relu, all_f32, |_op| UnaryKernel(UnaryOp::Relu));
 
 #[cfg(test)]
 mod tests {

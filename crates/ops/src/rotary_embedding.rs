@@ -131,8 +131,7 @@ pub(crate) fn rotate(heads: &mut Heads, angles: &Angles, rotated: usize, interle
                 let (cos, sin) = angles.at(b, i);
                 let row = heads.row_mut(b, h, i);
                 for (p, (c, s)) in cos.iter().zip(sin).enumerate() {
-                    let (first, second) =
-                        if interleaved { (2 * p, 2 * p + 1) } else { (p, p + rotated / 2) };
+                    let (first, second) = if interleaved { (2 * p, 2 * p + 1) } else { (p, p + rotated / 2) };
                     let (x, y) = (row[first], row[second]);
                     row[first] = c * x - s * y;
                     row[second] = s * x + c * y;

@@ -3,6 +3,7 @@
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{MapKernel, all_f32, cpu_op};
 
 declare_op! {
     /// The nearest integer; halves go to the even one.
@@ -18,6 +19,8 @@ impl Op for Round {
         eval_float(cx, f64::round_ties_even)
     }
 }
+
+cpu_op!(Round, all_f32, |_op| MapKernel(f32::round_ties_even));
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,10 @@ impl Op for ScatterND {
         })?;
         let expected = [kept, inner].concat();
         if updates.shape() != expected {
-            return Err(OpError::shape(format!("expected updates of {expected:?}, got {:?}", updates.shape())));
+            return Err(OpError::shape(format!(
+                "expected updates of {expected:?}, got {:?}",
+                updates.shape()
+            )));
         }
         let (starts, block) = tuple_positions(data.shape(), indices, 0)?;
         let y = scatter(data, updates, &starts, block, self.reduction)?;

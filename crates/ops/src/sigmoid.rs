@@ -1,8 +1,10 @@
 //! `Sigmoid`: <https://onnx.ai/onnx/operators/onnx__Sigmoid.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// 1 / (1 + e^-x).
@@ -18,6 +20,8 @@ impl Op for Sigmoid {
         eval_float(cx, |x| 1.0 / (1.0 + (-x).exp()))
     }
 }
+
+cpu_op!(Sigmoid, all_f32, |_op| UnaryKernel(UnaryOp::Sigmoid));
 
 #[cfg(test)]
 mod tests {

@@ -71,7 +71,8 @@ impl Op for Slice {
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         let mut map = AxisMap::opaque(io);
         let (Some(input), Some(output)) = (io.input_shape(0), io.output_shape(0)) else { return map };
-        let constant = |index: usize| io.constants.get(index).copied().flatten().and_then(|t| t.to_i64s().ok());
+        let constant =
+            |index: usize| io.constants.get(index).copied().flatten().and_then(|t| t.to_i64s().ok());
         let sliced = match (io.inputs.get(3).copied().flatten(), constant(3), constant(1)) {
             (Some(_), Some(axes), _) => resolve_axes(&axes, input.rank()),
             (None, _, Some(starts)) => default_axes(starts.len(), input.rank()),
@@ -93,7 +94,9 @@ impl Op for Slice {
 
 #[cold]
 fn counts_differ(axes: usize, starts: usize, ends: usize, steps: usize) -> OpError {
-    OpError::shape(format!("{axes} axes are sliced, but there are {starts} starts, {ends} ends, {steps} steps"))
+    OpError::shape(format!(
+        "{axes} axes are sliced, but there are {starts} starts, {ends} ends, {steps} steps"
+    ))
 }
 
 fn default_axes(count: usize, rank: usize) -> Result<Vec<usize>, OpError> {
@@ -124,7 +127,8 @@ impl Span {
         let n = size as i128;
         let wrap = |v: i64| if v < 0 { wide(v) + n } else { wide(v) };
         let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
-        let (start, end) = (wrap(start).clamp(if step > 0 { 0 } else { low }, high), wrap(end).clamp(low, high));
+        let (start, end) =
+            (wrap(start).clamp(if step > 0 { 0 } else { low }, high), wrap(end).clamp(low, high));
         let distance = if step > 0 { end - start } else { start - end };
         let len = if distance <= 0 { 0 } else { (distance - 1) / wide(step).abs() + 1 };
         let fits = |v: i128| usize::try_from(v).unwrap_or(0);

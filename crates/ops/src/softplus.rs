@@ -3,6 +3,7 @@
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{MapKernel, all_f32, cpu_op};
 use crate::formula::Formula;
 use crate::log::Log;
 
@@ -33,6 +34,12 @@ impl Op for Softplus {
 pub(crate) fn softplus(x: f64) -> f64 {
     if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() }
 }
+
+cpu_op!(Softplus, all_f32, |_op| MapKernel(|x: f32| if x.is_nan() {
+    x
+} else {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}));
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::abs::Abs;
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{MapKernel, all_f32, cpu_op};
 use crate::formula::Formula;
 
 declare_op! {
@@ -28,6 +29,12 @@ impl Op for Softsign {
         f.finish(y)
     }
 }
+
+cpu_op!(Softsign, all_f32, |_op| MapKernel(|x: f32| if x.is_infinite() {
+    x.signum()
+} else {
+    x / (1.0 + x.abs())
+}));
 
 #[cfg(test)]
 mod tests {

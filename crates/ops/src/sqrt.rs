@@ -1,8 +1,10 @@
 //! `Sqrt`: <https://onnx.ai/onnx/operators/onnx__Sqrt.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// √x; NaN below 0.
@@ -18,6 +20,8 @@ impl Op for Sqrt {
         eval_float(cx, f64::sqrt)
     }
 }
+
+cpu_op!(Sqrt, all_f32, |_op| UnaryKernel(UnaryOp::Sqrt));
 
 #[cfg(test)]
 mod tests {

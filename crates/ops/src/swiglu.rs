@@ -1,8 +1,13 @@
 //! `SwiGLU`: <https://onnx.ai/onnx/operators/onnx__SwiGLU.html>
 
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::{BinaryOp, UnaryOp, binary_in_place, unary_in_place};
 
+use lehr_tensor::Tensor;
+
+use crate::cpu::{Kernel, RunCx};
 use crate::elementwise::{Binary, binary, common_dtype, map_float};
+use crate::elementwise_cpu::{cpu_op, two_f32};
 use crate::formula::Formula;
 use crate::swish::Swish;
 
@@ -48,6 +53,27 @@ impl Op for SwiGLU {
         let gate = f.apply(Swish { alpha: self.alpha }, a)?;
         let y = f.mul(gate, b)?;
         f.finish(y)
+    }
+}
+
+cpu_op!(SwiGLU, two_f32, |op| SwiGluKernel { alpha: op.alpha });
+
+struct SwiGluKernel {
+    alpha: f32,
+}
+
+impl Kernel for SwiGluKernel {
+    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+        let (a, b) = (cx.tensor(0)?.shape().to_vec(), cx.tensor(1)?.shape());
+        if a != b {
+            return Err(OpError::shape(format!("input 1: expected shape {a:?}, as input 0, got {b:?}")));
+        }
+        let mut y = cx.take_f32(0)?;
+        unary_in_place(cx.team, cx.isa, UnaryOp::Swish { alpha: self.alpha }, &mut y);
+        let b = cx.tensor(1)?.as_slice::<f32>()?;
+        binary_in_place(cx.team, cx.isa, BinaryOp::Mul, &mut y, &b);
+        cx.set(0, Tensor::from_vec(&a, y)?);
+        Ok(())
     }
 }
 

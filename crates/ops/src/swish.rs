@@ -1,8 +1,10 @@
 //! `Swish`: <https://onnx.ai/onnx/operators/onnx__Swish.html>
 
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 use crate::formula::Formula;
 use crate::sigmoid::Sigmoid;
 
@@ -32,6 +34,8 @@ impl Op for Swish {
         f.finish(y)
     }
 }
+
+cpu_op!(Swish, all_f32, |op| UnaryKernel(UnaryOp::Swish { alpha: op.alpha }));
 
 #[cfg(test)]
 mod tests {

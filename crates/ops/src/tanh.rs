@@ -1,8 +1,10 @@
 //! `Tanh`: <https://onnx.ai/onnx/operators/onnx__Tanh.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
 
 use crate::elementwise::{eval_float, infer_same};
+use crate::elementwise_cpu::{UnaryKernel, all_f32, cpu_op};
 
 declare_op! {
     /// tanh(x).
@@ -18,6 +20,8 @@ impl Op for Tanh {
         eval_float(cx, f64::tanh)
     }
 }
+
+cpu_op!(Tanh, all_f32, |_op| UnaryKernel(UnaryOp::Tanh));
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use lehr_graph::{EvalCx, InferCx, Op, OpError, SymValues, declare_op};
 use lehr_tensor::{DataType, Tensor};
 
 use crate::elementwise::{BroadcastIndex, bounded_broadcast};
+use crate::elementwise_cpu::{SelectKernel, cpu_op};
 
 declare_op! {
     /// Elements of input 1 where the condition (input 0) holds, else of input 2, all broadcast.
@@ -97,6 +98,8 @@ fn known_choice(cx: &InferCx<'_>) -> Option<SymValues> {
     let decided = yes_or_unknown.ok()?.zip_with(&no_or_unknown.ok()?, first_known).ok()?;
     decided.zip_with(&either, first_known).ok()
 }
+
+cpu_op!(Where, SelectKernel::applies, |_op| SelectKernel);
 
 #[cfg(test)]
 mod tests {
