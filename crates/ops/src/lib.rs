@@ -49,10 +49,10 @@ mod reduction;
 mod scatter_reduction;
 mod softmax_axis;
 mod symbolic;
-#[cfg(test)]
-mod testing;
 mod variadic;
 mod window_function;
+#[cfg(test)]
+mod testing;
 
 registry::operators! {
     abs::Abs cpu;
@@ -80,7 +80,6 @@ registry::operators! {
     cast::Cast;
     cast_like::CastLike;
     causal_conv_with_state::CausalConvWithState;
-    ceil::Ceil;
     ceil::Ceil cpu;
     celu::Celu;
     clip::Clip cpu;
@@ -133,7 +132,6 @@ registry::operators! {
     is_inf::IsInf;
     is_nan::IsNaN;
     layer_normalization::LayerNormalization;
-    leaky_relu::LeakyRelu;
     leaky_relu::LeakyRelu cpu;
     less::Less;
     less_or_equal::LessOrEqual;
@@ -146,7 +144,6 @@ registry::operators! {
     lstm::Lstm;
     matmul::MatMul;
     matmul_integer::MatMulInteger;
-    max::Max;
     max::Max cpu;
     max_pool::MaxPool;
     max_roi_pool::MaxRoiPool;
@@ -159,17 +156,15 @@ registry::operators! {
     modulo::Mod;
     mul::Mul cpu;
     multinomial::Multinomial;
-    neg::Neg;
-    negative_log_likelihood_loss::NegativeLogLikelihoodLoss;
     neg::Neg cpu;
+    negative_log_likelihood_loss::NegativeLogLikelihoodLoss;
     not::Not;
     or::Or;
     p_relu::PRelu cpu;
     pad::Pad;
-    pow::Pow;
+    pow::Pow cpu;
     qlinear_conv::QLinearConv;
     qlinear_matmul::QLinearMatMul;
-    pow::Pow cpu;
     quantize_linear::QuantizeLinear;
     random_normal::RandomNormal;
     random_normal_like::RandomNormalLike;
@@ -203,15 +198,12 @@ registry::operators! {
     sigmoid::Sigmoid cpu;
     sign::Sign;
     simplified_layer_normalization::SimplifiedLayerNormalization;
-    sin::Sin;
     sin::Sin cpu;
     sinh::Sinh;
     size::Size;
     slice::Slice;
     softmax::Softmax;
     softmax_cross_entropy_loss::SoftmaxCrossEntropyLoss;
-    softplus::Softplus;
-    softsign::Softsign;
     softplus::Softplus cpu;
     softsign::Softsign cpu;
     split::Split;
