@@ -377,6 +377,20 @@ impl Graph {
         }
     }
 
+    /// Renames a node.
+    pub fn set_node_name(&mut self, node: NodeId, name: Arc<str>) {
+        if let Some(node) = &mut self.nodes[node.index()] {
+            node.name = name;
+        }
+    }
+
+    /// Replaces the origin of a node.
+    pub fn set_origin(&mut self, node: NodeId, origin: Origin) {
+        if let Some(node) = &mut self.nodes[node.index()] {
+            node.origin = origin;
+        }
+    }
+
     /// Removes a node whose outputs nobody reads; returns whether it was removed.
     pub fn remove_node(&mut self, id: NodeId) -> bool {
         let Some(node) = self.get_node(id) else { return false };

@@ -1,11 +1,13 @@
 //! Type inference: the context that operators see, and inference of whole graphs.
 
+use std::collections::{BTreeSet, HashMap};
+
 use lehr_tensor::{DataType, Tensor};
 
 use crate::dim::{Shape, SymValues};
 use crate::error::OpError;
-use crate::graph::{Def, Graph};
-use crate::ids::ValueId;
+use crate::graph::{Def, Graph, Use};
+use crate::ids::{NodeId, ValueId};
 use crate::signature::Signature;
 use crate::types::{TensorType, ValueType};
 
@@ -160,6 +162,40 @@ pub fn infer_outputs(graph: &Graph, inputs: &[Option<ValueType>]) -> Result<Vec<
         }
     }
     Ok(graph.outputs().iter().map(|&id| types[id.index()].clone()).collect())
+}
+
+/// Infers the readers of the given values again, and on as far as types become more precise. What contradicts a
+/// stored type, or can not be inferred, stays as it is: the verifier reports it.
+pub fn refine_readers(graph: &mut Graph, seeds: &[ValueId]) {
+    /// A node is inferred at most this often, should types alternate between two forms of the same size.
+    const MOST_VISITS: u8 = 8;
+    let mut visits: HashMap<NodeId, u8> = HashMap::new();
+    let mut pending: BTreeSet<NodeId> = seeds.iter().flat_map(|&v| readers(graph, v)).collect();
+    while let Some(id) = pending.pop_first() {
+        let count = visits.entry(id).or_default();
+        *count += 1;
+        let Some(node) = graph.get_node(id).filter(|_| *count <= MOST_VISITS) else { continue };
+        let outputs = node.outputs().to_vec();
+        let Ok(types) = infer_node(graph, node.op(), node.inputs(), outputs.len()) else { continue };
+        for (output, inferred) in outputs.into_iter().zip(types) {
+            let stored = graph.value(output).ty();
+            let Ok(merged) = inferred.refine(stored) else { continue };
+            if merged != *stored {
+                graph.set_type(output, merged);
+                pending.extend(readers(graph, output));
+            }
+        }
+    }
+}
+
+fn readers(graph: &Graph, value: ValueId) -> Vec<NodeId> {
+    let uses = graph.get_value(value).map_or(&[][..], |v| v.uses());
+    uses.iter()
+        .filter_map(|u| match u {
+            Use::Node { node, .. } => Some(*node),
+            Use::Output(_) => None,
+        })
+        .collect()
 }
 
 /// The shape that numpy-style broadcasting of the given inputs gives; `None` while a shape is unknown.

@@ -28,6 +28,7 @@ pub mod infer;
 pub mod op;
 pub mod opaque;
 pub mod origin;
+pub mod patch;
 pub mod signature;
 #[cfg(test)]
 mod testing;
@@ -52,6 +53,7 @@ pub use ids::{NodeId, ValueId};
 pub use infer::InferCx;
 pub use op::{Op, OpMeta, OpRef, OpSchema, Registry};
 pub use origin::{Origin, SourceRef};
+pub use patch::{Patch, PatchBuilder, PatchValue};
 pub use signature::Signature;
 pub use transfer::{ReadCx, ReadValues, SourceNode, WriteCx, WriteInput};
 pub use types::{TensorType, ValueType};

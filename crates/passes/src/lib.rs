@@ -1,1 +1,32 @@
-//! TODO
+//! Passes: what makes a graph better without changing what it computes; and the manager that runs, verifies, times and
+//! bisects them.
+//!
+//! It is not: a reader of files (see `lehr-formats`), a set of operators (see `lehr-ops`), or anything that runs a model
+//! fast (see `lehr-runtime`).
+//!
+//! # Invariants
+//! - One file per pass, named after it, with texts before and after, a numeric check and a case that it must not touch.
+//! - Passes never recurse into subgraphs, verify, or time themselves: the manager does.
+//! - Every edit goes through [`PassCx`], which counts it (for bisection) and refuses what would lose a kept value.
+//! - A rewrite that does not fire says why, or that there was nothing to do. Nothing fails silently.
+//! - The result depends on the graph and the options alone.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod eliminate_dead_code;
+pub mod eliminate_duplicates;
+pub mod fold_constants;
+pub mod manager;
+pub mod materialise_shapes;
+pub mod pass;
+pub mod pipeline;
+pub mod remove_identities;
+pub mod rewrite;
+#[cfg(test)]
+mod testing;
+
+pub use check::Check;
+pub use manager::{Options, PassManager, Report};
+pub use pass::{Changed, OptLevel, Pass, PassCx, PassError, PassInfo};
+pub use pipeline::pipeline;
+pub use rewrite::{Reject, Rewrite, Rewriter};

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use lehr_graph::dim::Assignment;
-use lehr_graph::{Datum, Def, Dim, Environment, EvalCx, Graph, InferCx, OpError, Shape, Signature, ValueType};
+use lehr_graph::{
+    Datum, Def, Dim, Environment, EvalCx, Graph, InferCx, OpError, Shape, Signature, ValueType,
+};
 use lehr_tensor::{CastOptions, DataType, Tensor};
 
 /// Limits of a run.
@@ -32,7 +34,8 @@ impl Default for Limits {
 /// That of the first node that fails or would exceed a limit: both are ordinary ends of such a run.
 pub fn run_bounded(graph: &Graph, seed: u64, limits: Limits) -> Result<Vec<Datum>, OpError> {
     let inputs = seeded_inputs(graph, seed, limits.value_bytes)?;
-    let bounded = Bounded { limits, end: Instant::now() + limits.time, nodes: Cell::new(0), depth: Cell::new(0) };
+    let bounded =
+        Bounded { limits, end: Instant::now() + limits.time, nodes: Cell::new(0), depth: Cell::new(0) };
     bounded.run(graph, inputs)
 }
 
@@ -64,11 +67,15 @@ fn seeded_value(
             let sizes: Vec<usize> = shape.dims().iter().map(|d| size_of(d, random, sizes)).collect();
             seeded_tensor(dtype, &sizes, random, value_bytes).map(Datum::Tensor)
         }
-        ValueType::Sequence(item) => Ok(Datum::Sequence(vec![seeded_value(item, random, sizes, value_bytes)?])),
+        ValueType::Sequence(item) => {
+            Ok(Datum::Sequence(vec![seeded_value(item, random, sizes, value_bytes)?]))
+        }
         ValueType::Optional(item) => {
             Ok(Datum::Optional(Some(Box::new(seeded_value(item, random, sizes, value_bytes)?))))
         }
-        ValueType::Map { .. } | ValueType::Unknown => Err(OpError::Unsupported(format!("an input of type {ty}"))),
+        ValueType::Map { .. } | ValueType::Unknown => {
+            Err(OpError::Unsupported(format!("an input of type {ty}")))
+        }
     }
 }
 
@@ -144,7 +151,12 @@ impl Bounded {
     }
 
     /// Refuses a node whose exact cost is above the limit or whose inputs are large.
-    fn check_work(&self, op: &dyn lehr_graph::Op, inputs: &[Option<Datum>], n_outputs: usize) -> Result<(), OpError> {
+    fn check_work(
+        &self,
+        op: &dyn lehr_graph::Op,
+        inputs: &[Option<Datum>],
+        n_outputs: usize,
+    ) -> Result<(), OpError> {
         let bytes: usize = inputs.iter().flatten().filter_map(Datum::as_tensor).map(Tensor::byte_len).sum();
         if bytes > 4 * self.limits.value_bytes {
             return Err(OpError::Stopped("large inputs".into()));
@@ -158,7 +170,11 @@ impl Bounded {
         if outputs.iter().any(too_large) {
             return Err(OpError::Stopped("a large output".into()));
         }
-        let io = Signature { inputs: types.iter().map(Option::as_ref).collect(), constants, outputs: outputs.iter().collect() };
+        let io = Signature {
+            inputs: types.iter().map(Option::as_ref).collect(),
+            constants,
+            outputs: outputs.iter().collect(),
+        };
         match op.cost(&io).macs {
             Dim::Fixed(macs) if macs > self.limits.node_macs => Err(OpError::Stopped("too much work".into())),
             _ => Ok(()),
