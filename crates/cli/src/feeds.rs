@@ -4,8 +4,8 @@ use std::path::Path;
 
 use lehr::graph::Dim;
 use lehr::graph::dim::Assignment;
-use lehr::recorded::{Side, read};
-use lehr::{DataType, Datum, Port, Tensor, ValueType};
+use lehr::recorded::Recording;
+use lehr::{DataType, Datum, Model, Port, Tensor, ValueType};
 
 use crate::failure::Failure;
 
@@ -15,9 +15,22 @@ const DEFAULT_SIZE: u64 = 1;
 /// Values by input name.
 pub type NamedValues = Vec<(String, Datum)>;
 
-/// Recorded inputs: an `.npz` file or a folder of `input_0.pb …`.
-pub fn recorded(path: &Path, inputs: &[Port]) -> Result<NamedValues, Failure> {
-    read(path, inputs, Side::Input).map_err(|error| Failure::Message(error.to_string()))
+/// Recorded inputs, and outputs if there are any: an `.npz` file or a folder of `input_0.pb …`.
+pub fn recording(path: &Path, model: &Model) -> Result<Recording, Failure> {
+    let read = Recording::read(path, &model.inputs(), &model.outputs());
+    read.map_err(|error| Failure::Message(error.to_string()))
+}
+
+/// Recorded inputs, or made up ones where no path is given.
+pub fn recorded_or_made_up(
+    path: Option<&Path>,
+    model: &Model,
+    sizes: &Assignment,
+) -> Result<NamedValues, Failure> {
+    match path {
+        Some(path) => Ok(recording(path, model)?.inputs),
+        None => made_up(&model.inputs(), sizes),
+    }
 }
 
 /// Inputs of the declared types, always the same ones; symbols without a size count as 1, which is told.

@@ -23,8 +23,10 @@
 //! - A [`Model`] is what the file says, in the newest semantics; optimising happens on the way to a [`Session`].
 #![forbid(unsafe_code)]
 
+pub mod comparison;
 pub mod conformance;
 pub mod recorded;
+pub mod summary;
 
 mod model;
 

@@ -1,4 +1,8 @@
 //! Inputs and outputs in files: `.npz` archives by name, folders of `input_0.pb …` by position.
+//!
+//! An archive holds arrays by the name of a graph input or output. An output may be marked, as `output:NAME`, and
+//! an input may be given as bytes with `scale:NAME` and `offset:NAME` (f32 scalars): it is then `NAME · scale + offset`,
+//! product and sum each rounded to f32.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -7,7 +11,7 @@ use std::path::{Path, PathBuf};
 use lehr_formats::onnx::data::read_value;
 use lehr_graph::{Datum, ValueType};
 use lehr_runtime::Port;
-use lehr_tensor::{TensorError, npz};
+use lehr_tensor::{DataType, Tensor, TensorError, npz};
 
 /// Why recorded values can not be read.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +61,68 @@ pub enum RecordedError {
     },
 }
 
+/// Inputs of a run, and outputs that another runtime gave for them.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// Inputs by name.
+    pub inputs: Vec<(String, Datum)>,
+    /// Outputs by name; empty when only inputs were recorded.
+    pub outputs: Vec<(String, Datum)>,
+}
+
+impl Recording {
+    /// Reads an `.npz` archive or a folder of `input_0.pb …` and `output_0.pb …`. Arrays that name neither input nor
+    /// output count as inputs, so that running with them says which names there are.
+    ///
+    /// # Errors
+    /// [`RecordedError`].
+    pub fn read(path: &Path, inputs: &[Port], outputs: &[Port]) -> Result<Self, RecordedError> {
+        if path.is_dir() {
+            let outputs = match read_folder(path, outputs, Side::Output) {
+                Err(RecordedError::Empty { .. }) => Vec::new(),
+                other => other?,
+            };
+            return Ok(Self { inputs: read_folder(path, inputs, Side::Input)?, outputs });
+        }
+        let arrays = read_npz(path)?;
+        let has = |ports: &[Port], name: &str| ports.iter().any(|port| port.name == name);
+        let mut recording = Self::default();
+        for (name, tensor) in &arrays {
+            if has(inputs, name) {
+                let tensor = rescaled(name, tensor, &arrays).map_err(|problem| RecordedError::Value {
+                    path: path.to_owned(),
+                    problem: format!("array '{name}': {problem}"),
+                })?;
+                recording.inputs.push((name.clone(), tensor.into()));
+                continue;
+            }
+            let output = name.strip_prefix("output:").unwrap_or(name);
+            if has(outputs, output) {
+                recording.outputs.push((output.to_owned(), tensor.clone().into()));
+                continue;
+            }
+            let scales = name.strip_prefix("scale:").or_else(|| name.strip_prefix("offset:"));
+            if !scales.is_some_and(|name| has(inputs, name)) {
+                recording.inputs.push((name.clone(), tensor.clone().into()));
+            }
+        }
+        Ok(recording)
+    }
+}
+
+/// The array times its scale plus its offset, if it has them.
+fn rescaled(name: &str, tensor: &Tensor, arrays: &[(String, Tensor)]) -> Result<Tensor, TensorError> {
+    let factor = |kind: &str| {
+        let key = format!("{kind}:{name}");
+        arrays.iter().find(|(own, _)| *own == key).map(|(_, tensor)| tensor.item::<f32>()).transpose()
+    };
+    let (Some(scale), Some(offset)) = (factor("scale")?, factor("offset")?) else {
+        return Ok(tensor.clone());
+    };
+    let numbers = tensor.cast(DataType::F32, Default::default())?.into_vec::<f32>()?;
+    Tensor::from_vec(tensor.shape(), numbers.into_iter().map(|x| x * scale + offset).collect())
+}
+
 /// Which side of a model recorded values are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -75,22 +141,11 @@ impl Side {
     }
 }
 
-/// Reads an `.npz` archive (names as in the file) or a folder of `input_0.pb …` (names as in `ports`).
-///
-/// # Errors
-/// [`RecordedError`].
-pub fn read(path: &Path, ports: &[Port], side: Side) -> Result<Vec<(String, Datum)>, RecordedError> {
-    if path.is_dir() {
-        return read_folder(path, ports, side);
-    }
-    Ok(read_npz(path)?.into_iter().map(|(name, tensor)| (name, tensor.into())).collect())
-}
-
 /// Reads all arrays of an archive in file order.
 ///
 /// # Errors
 /// [`RecordedError::Io`], [`RecordedError::Archive`].
-pub fn read_npz(path: &Path) -> Result<Vec<(String, lehr_tensor::Tensor)>, RecordedError> {
+pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, RecordedError> {
     let file = File::open(path).map_err(|source| RecordedError::Io { path: path.to_owned(), source })?;
     npz::read(BufReader::new(file)).map_err(|source| RecordedError::Archive { path: path.to_owned(), source })
 }
@@ -135,4 +190,31 @@ fn numbered_files(folder: &Path, kind: &str) -> Result<Vec<(usize, PathBuf)>, Re
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_hold_inputs_scaled_inputs_and_outputs() {
+        let port = |name: &str| Port { name: name.into(), ty: ValueType::Unknown };
+        let arrays = [
+            ("x", Tensor::vector(vec![0u8, 2])),
+            ("scale:x", Tensor::scalar(0.5f32)),
+            ("offset:x", Tensor::scalar(-1.0f32)),
+            ("output:y", Tensor::scalar(7i64)),
+            ("stranger", Tensor::scalar(1i64)),
+        ];
+        let path = std::env::temp_dir().join(format!("lehr-recorded-{}.npz", std::process::id()));
+        let file = File::create(&path).unwrap();
+        npz::write(file, arrays.iter().map(|(n, t)| (*n, t)), npz::Compression::Stored).unwrap();
+        let recording = Recording::read(&path, &[port("x")], &[port("y")]);
+        std::fs::remove_file(&path).unwrap();
+        let recording = recording.unwrap();
+        let x = Datum::from(Tensor::vector(vec![-1.0f32, 0.0]));
+        assert_eq!(recording.inputs[0], ("x".into(), x));
+        assert_eq!(recording.inputs[1].0, "stranger");
+        assert_eq!(recording.outputs, [("y".into(), Tensor::scalar(7i64).into())]);
+    }
 }

@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let model = super::load(&arguments.model)?;
     let inputs = model.inputs();
     let fed = match &arguments.feed.feed {
-        Some(path) => feeds::recorded(path, &inputs)?,
+        Some(path) => feeds::recording(path, &model)?.inputs,
         None if inputs.is_empty() => Vec::new(),
         None => {
             let names: Vec<_> = inputs.iter().map(|i| format!("{}: {}", i.name, i.ty)).collect();
