@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lehr::graph::dim::{Assignment, Symbol};
-use lehr::{ModelOptions, Tier};
+use lehr::graph::{Dim, TensorType};
+use lehr::{Model, ModelOptions, Tier, ValueType};
 
 use crate::commands;
+use crate::failure::Failure;
 
 /// Takes trained models out of their frameworks: check, convert, optimise, run.
 #[derive(Debug, Parser)]
@@ -20,8 +22,15 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Check(commands::check::Arguments),
+    Inspect(commands::inspect::Arguments),
+    Convert(commands::convert::Arguments),
     Run(commands::run::Arguments),
+    Bench(commands::bench::Arguments),
+    Compare(commands::compare::Arguments),
     Conformance(commands::conformance::Arguments),
+    Completions(commands::generate::CompletionsArguments),
+    Man(commands::generate::ManArguments),
 }
 
 /// Machine-readable output.
@@ -48,10 +57,15 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// The level of optimisation; 1 when nothing was said.
+    pub fn level(&self) -> u8 {
+        self.optimize.level.unwrap_or(1)
+    }
+
     /// As options of the library.
     pub fn options(&self) -> ModelOptions {
         ModelOptions {
-            optimize: self.optimize.level,
+            optimize: self.level(),
             threads: self.threads.map(usize::from),
             isa: self.isa,
             ..ModelOptions::default()
@@ -63,8 +77,8 @@ impl Execution {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Optimize {
     /// Optimise: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible
-    #[arg(long = "optimize", visible_alias = "level", value_name = "LEVEL", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
-    pub level: u8,
+    #[arg(long = "optimize", visible_alias = "level", value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub level: Option<u8>,
 }
 
 /// Recorded inputs.
@@ -75,23 +89,88 @@ pub struct Feed {
     pub feed: Option<PathBuf>,
 }
 
-/// Sizes of symbolic dimensions.
+/// How an ONNX file is written.
+#[derive(Clone, Debug, Args)]
+pub struct Writing {
+    /// The file to write: .onnx, or .txt for the text form; it appears whole or not at all
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it
+    #[arg(long, value_name = "N")]
+    pub opset: Option<i64>,
+
+    /// Put weights into a file beside the model
+    #[arg(long)]
+    pub external_data: bool,
+}
+
+/// The largest difference that counts as agreement.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Tolerance {
+    /// Largest max|a-b| / max|b| that counts as agreement
+    #[arg(long, value_name = "RATIO", default_value_t = 1e-4)]
+    pub tolerance: f64,
+}
+
+/// Sizes that the model leaves open.
 #[derive(Clone, Debug, Args)]
 pub struct Shapes {
-    /// Size of a symbolic dimension, as N=1; may be repeated
-    #[arg(long = "shape", value_name = "NAME=SIZE", value_parser = parse_binding)]
-    bindings: Vec<(String, u64)>,
+    /// Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated
+    #[arg(long = "shape", value_name = "NAME=SIZES", value_parser = parse_binding)]
+    bindings: Vec<Binding>,
+}
+
+/// A name and its size or sizes.
+#[derive(Clone, Debug)]
+struct Binding {
+    name: String,
+    sizes: Vec<u64>,
 }
 
 impl Shapes {
     /// The sizes by symbol.
     pub fn assignment(&self) -> Assignment {
-        self.bindings.iter().map(|(name, size)| (Symbol::new(name.as_str()), *size)).collect()
+        let single = |binding: &Binding| match *binding.sizes {
+            [size] => Some((Symbol::new(binding.name.as_str()), size)),
+            _ => None,
+        };
+        self.bindings.iter().filter_map(single).collect()
+    }
+
+    /// The model with the shapes of its inputs as they were given.
+    pub fn apply(&self, model: Model) -> Result<Model, Failure> {
+        let mut graph = model.graph().clone();
+        let mut changed = false;
+        for Binding { name, sizes } in &self.bindings {
+            let input = graph.inputs().iter().copied().find(|&id| graph.value(id).name() == Some(name));
+            let Some(input) = input else {
+                if sizes.len() == 1 {
+                    continue;
+                }
+                return Err(Failure::Message(format!("--shape: the model has no input named '{name}'")));
+            };
+            let declared = graph.value(input).ty();
+            let shape = sizes.iter().map(|&size| Dim::Fixed(size)).collect();
+            let given = ValueType::Tensor(TensorType { dtype: None, shape: Some(shape), known: None });
+            let refined = declared
+                .refine(&given)
+                .map_err(|problem| Failure::Message(format!("--shape: input '{name}': {problem}")))?;
+            graph.set_type(input, refined);
+            changed = true;
+        }
+        if !changed {
+            return Ok(model);
+        }
+        graph.infer_types().map_err(|(_, error)| Failure::Message(format!("--shape: {error}")))?;
+        Ok(model.with_graph(graph))
     }
 }
 
-fn parse_binding(text: &str) -> Result<(String, u64), String> {
-    let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE, as N=1")?;
-    let size = size.parse().map_err(|_| format!("'{size}' is no size, expected a whole number"))?;
-    Ok((name.to_owned(), size))
+fn parse_binding(text: &str) -> Result<Binding, String> {
+    // Names of inputs may hold the sign, sizes do not.
+    let (name, sizes) = text.rsplit_once('=').ok_or("expected NAME=SIZE, as N=1 or x=1x3x224x224")?;
+    let size = |text: &str| text.parse().map_err(|_| format!("'{text}' is no size, expected a whole number"));
+    let sizes = sizes.split(['x', ',']).map(size).collect::<Result<_, _>>()?;
+    Ok(Binding { name: name.to_owned(), sizes })
 }

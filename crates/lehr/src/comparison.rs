@@ -81,7 +81,10 @@ pub fn agree(a: &Datum, b: &Datum, max_rel: f64) -> Result<(), String> {
             if found.max_rel <= max_rel {
                 return Ok(());
             }
-            Err(format!("max|a-b| {:.3e}, max|b| {:.3e}, ratio {:.3e}", found.max_abs, found.magnitude, found.max_rel))
+            Err(format!(
+                "max|a-b| {:.3e}, max|b| {:.3e}, ratio {:.3e}",
+                found.max_abs, found.magnitude, found.max_rel
+            ))
         }
         _ => conformance::compare(a, b, Tolerance { rtol: max_rel, atol: 0.0 }),
     }
@@ -96,7 +99,10 @@ mod tests {
         let t = |values: [f32; 4]| Tensor::from_vec(&[2, 2], values.to_vec()).unwrap();
         let found = difference(&t([1.0, 2.0, 3.0, 4.5]), &t([1.0, 2.0, 5.0, 4.0])).unwrap();
         assert_eq!((found.max_abs, found.magnitude, found.agreement), (2.0, 5.0, Some(0.5)));
-        assert!((found.max_rel - 0.4).abs() < 1e-12 && (found.sqnr_db - 10.0 * (46.0f64 / 4.25).log10()).abs() < 1e-9);
+        assert!(
+            (found.max_rel - 0.4).abs() < 1e-12
+                && (found.sqnr_db - 10.0 * (46.0f64 / 4.25).log10()).abs() < 1e-9
+        );
         let nan = t([f32::NAN, 0.0, 0.0, f32::INFINITY]);
         assert_eq!(difference(&nan, &nan).unwrap().max_abs, 0.0);
         assert_eq!(difference(&nan, &t([0.0; 4])).unwrap().max_rel, f64::INFINITY);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use lehr_formats::onnx;
 use lehr_graph::diagnostic::{Code, has_errors};
-use lehr_graph::{Diagnostic, Graph};
+use lehr_graph::{Diagnostic, Graph, text};
+use lehr_ops::registry::Operators;
 use lehr_runtime::{CompileError, CompileOptions, CompiledModel, Keep, Port, Session, Tier};
 use lehr_tensor::Bytes;
 
@@ -77,7 +78,7 @@ pub struct Examined {
 }
 
 impl Model {
-    /// Loads an `.onnx` file. Weights stay in the mapped file, which must not be truncated while the model is in use.
+    /// Loads an `.onnx` file, or a graph in its text form (`.txt`). Weights stay in the mapped file, which must not be truncated while the model is in use.
     ///
     /// # Errors
     /// [`ModelError::Unusable`] with everything that is wrong with the file.
@@ -96,6 +97,9 @@ impl Model {
     /// Reads as much of a file as possible and gives all findings about it.
     pub fn examine(path: impl AsRef<Path>) -> Examined {
         let path = path.as_ref();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            return Self::examine_text(path);
+        }
         if path.is_dir() {
             let finding = Diagnostic::error(
                 Code::Unreadable,
@@ -104,6 +108,21 @@ impl Model {
             return Examined { model: None, findings: vec![finding] };
         }
         Self::examined(onnx::read_file(path))
+    }
+
+    fn examine_text(path: &Path) -> Examined {
+        let failed = |code, problem: String| {
+            let finding = Diagnostic::error(code, format!("'{}' can not be read: {problem}", path.display()));
+            Examined { model: None, findings: vec![finding] }
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return failed(Code::Unreadable, error.to_string()),
+        };
+        match text::parse(&text, &Operators) {
+            Ok(graph) => Examined { model: Some(Self::from_graph(graph)), findings: Vec::new() },
+            Err(error) => failed(Code::Malformed, error.to_string()),
+        }
     }
 
     fn examined(reading: onnx::Reading) -> Examined {
@@ -132,6 +151,12 @@ impl Model {
     /// The graph.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// The same model with another graph.
+    #[must_use]
+    pub fn with_graph(self, graph: Graph) -> Self {
+        Self { graph, ..self }
     }
 
     /// The graph by value.

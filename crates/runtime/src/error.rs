@@ -61,7 +61,7 @@ pub enum FeedError {
         /// Its name.
         name: String,
         /// Its declared type.
-        expected: ValueType,
+        expected: Box<ValueType>,
     },
     /// An input was fed more than once.
     #[error("input '{name}' is fed twice")]
@@ -83,7 +83,7 @@ pub enum FeedError {
         /// Name of the input.
         name: String,
         /// Its declared type.
-        expected: ValueType,
+        expected: Box<ValueType>,
         /// What was fed.
         got: String,
     },
@@ -98,16 +98,16 @@ pub enum FeedError {
         got: DataType,
     },
     /// Rank or sizes differ, or a symbol would need two values at once.
-    #[error("input '{name}': expected shape {expected}, got {got}: {mismatch}")]
+    #[error("input '{name}': expected shape {expected}, got {got:?}: {mismatch}")]
     Shape {
         /// Name of the input.
         name: String,
         /// Declared shape.
-        expected: Shape,
+        expected: Box<Shape>,
         /// Shape of what was fed.
-        got: Shape,
+        got: Vec<usize>,
         /// Where they differ.
-        mismatch: ShapeMismatch,
+        mismatch: Box<ShapeMismatch>,
     },
 }
 

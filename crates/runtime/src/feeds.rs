@@ -1,7 +1,7 @@
 //! What a run is fed with, and its check against the signature.
 
 use lehr_graph::dim::{Assignment, unify_shapes};
-use lehr_graph::{Datum, Shape, ValueType};
+use lehr_graph::{Datum, ValueType};
 
 use crate::compile::Port;
 use crate::error::FeedError;
@@ -81,7 +81,10 @@ impl From<Vec<Datum>> for Feeds {
 fn check(inputs: &[Port], values: &mut [Option<Datum>]) -> Result<(), FeedError> {
     for (input, value) in inputs.iter().zip(values.iter_mut()) {
         let Some(datum) = value.take() else {
-            return Err(FeedError::Missing { name: input.name.clone(), expected: input.ty.clone() });
+            return Err(FeedError::Missing {
+                name: input.name.clone(),
+                expected: Box::new(input.ty.clone()),
+            });
         };
         *value = Some(check_kind(input, datum)?);
     }
@@ -92,7 +95,7 @@ fn check(inputs: &[Port], values: &mut [Option<Datum>]) -> Result<(), FeedError>
 fn check_kind(input: &Port, value: Datum) -> Result<Datum, FeedError> {
     let kind = |got: &Datum| FeedError::Kind {
         name: input.name.clone(),
-        expected: input.ty.clone(),
+        expected: Box::new(input.ty.clone()),
         got: got.describe(),
     };
     match (&input.ty, value) {
@@ -130,20 +133,16 @@ fn check_shapes(inputs: &[Port], values: &[Option<Datum>]) -> Result<(), FeedErr
     unify_shapes(&pairs, &mut Assignment::new()).map_err(|(index, mismatch)| {
         let (expected, got) = pairs
             .get(index)
-            .map_or((Shape::new(), Shape::new()), |(shape, sizes)| ((*shape).clone(), Shape::from(*sizes)));
-        FeedError::Shape {
-            name: names.get(index).copied().unwrap_or_default().to_owned(),
-            expected,
-            got,
-            mismatch,
-        }
+            .map_or_else(Default::default, |(shape, sizes)| (Box::new((*shape).clone()), sizes.to_vec()));
+        let name = names.get(index).copied().unwrap_or_default().to_owned();
+        FeedError::Shape { name, expected, got, mismatch: Box::new(mismatch) }
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lehr_graph::Dim;
+    use lehr_graph::{Dim, Shape};
     use lehr_tensor::{DataType, Tensor};
 
     fn ports() -> Vec<Port> {
@@ -177,7 +176,7 @@ mod tests {
             (ok().with("b", Tensor::vector(vec![1i64])), "input 'b': expected elements of type f32, got i64"),
             (
                 ok().with("b", f32s(&[3, 1])),
-                "input 'b': expected shape [N], got [3,1]: rank is 2, expected 1",
+                "input 'b': expected shape [N], got [3, 1]: rank is 2, expected 1",
             ),
             (ok().with("b", f32s(&[4])), "input 'b': expected shape [N], got [4]: "),
         ] {

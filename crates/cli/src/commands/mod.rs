@@ -1,6 +1,12 @@
 //! One module for each command.
 
+pub mod bench;
+pub mod check;
+pub mod compare;
 pub mod conformance;
+pub mod convert;
+pub mod generate;
+pub mod inspect;
 pub mod run;
 
 use std::path::Path;
@@ -13,8 +19,15 @@ use crate::failure::Failure;
 /// Does what the command says.
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Completions(arguments) => generate::completions(&arguments),
+        Command::Man(arguments) => generate::man(&arguments),
     }
 }
 

@@ -38,7 +38,8 @@ fn read_shape(proto: &TensorShapeProto) -> Shape {
 fn read_dim(proto: &Dimension) -> Dim {
     match &proto.value {
         Some(dimension::Value::DimValue(size)) => u64::try_from(*size).map_or(Dim::Unknown, Dim::Fixed),
-        Some(dimension::Value::DimParam(name)) if !name.is_empty() => Dim::symbol(name),
+        // Exporters write "?" for every size that they do not know: not one size with that name.
+        Some(dimension::Value::DimParam(name)) if !name.is_empty() && name != "?" => Dim::symbol(name),
         _ => Dim::Unknown,
     }
 }

@@ -1,0 +1,106 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_lehr_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_lehr_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_lehr_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_lehr_using_subcommand
+    set -l cmd (__fish_lehr_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c lehr -n "__fish_lehr_needs_command" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_needs_command" -s V -l version -d 'Print version'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "check" -d 'Report every problem of a model and what of it is supported'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "inspect" -d 'Show signature, operators, parameters, work and memory plan of a model'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "convert" -d 'Write a model as ONNX of a chosen opset, or in the text form'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "run" -d 'Run a model on recorded inputs'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "bench" -d 'Measure load time, run times and memory'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "compare" -d 'Compare the outputs of two models, or of one model and its reference evaluation'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "conformance" -d 'Run ONNX test cases: folders with model.onnx and test_data_set_*'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lehr -n "__fish_lehr_using_subcommand check" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand check" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l shape -d 'Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated' -r
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l optimize -l level -d 'Optimise: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible' -r
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l threads -d 'Threads; one for each physical core without it. Results do not depend on it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l isa -d 'Instruction set: scalar, neon, avx2 or avx512; the best of this machine without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l text -d 'Print the graph in its text form, large constants as hashes'
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l full -d 'With --text: print all constants, so that the text can be read back'
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l plan -d 'Print what runs in which order, and where operands lie'
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -s o -l output -d 'The file to write: .onnx, or .txt for the text form; it appears whole or not at all' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -l opset -d 'Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -l verify -d 'Run the written model on recorded inputs and compare with the recorded outputs' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -l tolerance -d 'Largest max|a-b| / max|b| that counts as agreement' -r
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -l external-data -d 'Put weights into a file beside the model'
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l feed -d 'Inputs: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l save -d 'Save the outputs by name as an .npz file; it appears whole or not at all' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l top-k -d 'Show the K largest elements of each row along the last axis, with probabilities' -r
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l optimize -l level -d 'Optimise: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible' -r
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l threads -d 'Threads; one for each physical core without it. Results do not depend on it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l isa -d 'Instruction set: scalar, neon, avx2 or avx512; the best of this machine without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l profile -d 'Measure every node'
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l reference -d 'Evaluate every node by its reference definition: slow, to compare with'
+complete -c lehr -n "__fish_lehr_using_subcommand run" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand run" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l feed -d 'Inputs: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l shape -d 'Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated' -r
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l min-time -d 'Measure for at least that many seconds' -r
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l min-runs -d 'Measure at least that many runs' -r
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l warmup -d 'Runs between the first one and the measured ones' -r
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l outputs -d 'Save the outputs into that folder as raw little-endian f32 files, one for each output' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l optimize -l level -d 'Optimise: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible' -r
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l threads -d 'Threads; one for each physical core without it. Results do not depend on it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l isa -d 'Instruction set: scalar, neon, avx2 or avx512; the best of this machine without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l profile -d 'Measure every node as well, in runs of their own'
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand bench" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l feed -d 'Inputs: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l shape -d 'Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated' -r
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l tolerance -d 'Largest max|a-b| / max|b| that counts as agreement' -r
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l optimize -l level -d 'Optimise: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible' -r
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l threads -d 'Threads; one for each physical core without it. Results do not depend on it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l isa -d 'Instruction set: scalar, neon, avx2 or avx512; the best of this machine without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l reference -d 'Compare with the reference evaluation of the same model'
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand compare" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l optimize -l level -d 'Optimise: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible' -r
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l threads -d 'Threads; one for each physical core without it. Results do not depend on it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l isa -d 'Instruction set: scalar, neon, avx2 or avx512; the best of this machine without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l reference -d 'Evaluate every node by its reference definition'
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l export -d 'Write each model, read it back, and run that'
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand man" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "check" -d 'Report every problem of a model and what of it is supported'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "inspect" -d 'Show signature, operators, parameters, work and memory plan of a model'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "convert" -d 'Write a model as ONNX of a chosen opset, or in the text form'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "run" -d 'Run a model on recorded inputs'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "bench" -d 'Measure load time, run times and memory'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "compare" -d 'Compare the outputs of two models, or of one model and its reference evaluation'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "conformance" -d 'Run ONNX test cases: folders with model.onnx and test_data_set_*'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "man" -d 'Write the manual pages into a folder'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert run bench compare conformance completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,343 @@
+#compdef lehr
+
+autoload -U is-at-least
+
+_lehr() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_lehr_commands" \
+"*::: :->lehr" \
+&& ret=0
+    case $state in
+    (lehr)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:lehr-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::models -- Model files:_files' \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+'*--shape=[Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated]:NAME=SIZES:_default' \
+'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
+'--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
+'(--json --plan)--text[Print the graph in its text form, large constants as hashes]' \
+'--full[With --text\: print all constants, so that the text can be read back]' \
+'(--json)--plan[Print what runs in which order, and where operands lie]' \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':model -- Model file:_files' \
+&& ret=0
+;;
+(convert)
+_arguments "${_arguments_options[@]}" : \
+'-o+[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--output=[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--opset=[Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
+'--verify=[Run the written model on recorded inputs and compare with the recorded outputs]:RECORDED.npz:_files' \
+'--tolerance=[Largest max|a-b| / max|b| that counts as agreement]:RATIO:_default' \
+'--external-data[Put weights into a file beside the model]' \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':model -- Model file:_files' \
+&& ret=0
+;;
+(run)
+_arguments "${_arguments_options[@]}" : \
+'--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
+'--save=[Save the outputs by name as an .npz file; it appears whole or not at all]:OUT.npz:_files' \
+'--top-k=[Show the K largest elements of each row along the last axis, with probabilities]:K:_default' \
+'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
+'--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
+'--profile[Measure every node]' \
+'--reference[Evaluate every node by its reference definition\: slow, to compare with]' \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':model -- Model file:_files' \
+&& ret=0
+;;
+(bench)
+_arguments "${_arguments_options[@]}" : \
+'--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
+'*--shape=[Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated]:NAME=SIZES:_default' \
+'--min-time=[Measure for at least that many seconds]:SECONDS:_default' \
+'--min-runs=[Measure at least that many runs]:N:_default' \
+'--warmup=[Runs between the first one and the measured ones]:N:_default' \
+'--outputs=[Save the outputs into that folder as raw little-endian f32 files, one for each output]:DIR:_files' \
+'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
+'--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
+'(--json)--profile[Measure every node as well, in runs of their own]' \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':model -- Model file:_files' \
+&& ret=0
+;;
+(compare)
+_arguments "${_arguments_options[@]}" : \
+'--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
+'*--shape=[Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated]:NAME=SIZES:_default' \
+'--tolerance=[Largest max|a-b| / max|b| that counts as agreement]:RATIO:_default' \
+'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
+'--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
+'--reference[Compare with the reference evaluation of the same model]' \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':a -- The model in question:_files' \
+'::b -- What it is compared with:_files' \
+&& ret=0
+;;
+(conformance)
+_arguments "${_arguments_options[@]}" : \
+'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
+'--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
+'--reference[Evaluate every node by its reference definition]' \
+'--export[Write each model, read it back, and run that]' \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::folders -- Case folders, or folders of such folders:_files' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':shell -- The shell:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':folder -- The folder; it is made if need be:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_lehr__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:lehr-help-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(convert)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(run)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(bench)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(compare)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(conformance)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_lehr_commands] )) ||
+_lehr_commands() {
+    local commands; commands=(
+'check:Report every problem of a model and what of it is supported' \
+'inspect:Show signature, operators, parameters, work and memory plan of a model' \
+'convert:Write a model as ONNX of a chosen opset, or in the text form' \
+'run:Run a model on recorded inputs' \
+'bench:Measure load time, run times and memory' \
+'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
+'conformance:Run ONNX test cases\: folders with model.onnx and test_data_set_*' \
+'completions:Print the completion script for a shell' \
+'man:Write the manual pages into a folder' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'lehr commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__bench_commands] )) ||
+_lehr__subcmd__bench_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr bench commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__check_commands] )) ||
+_lehr__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr check commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__compare_commands] )) ||
+_lehr__subcmd__compare_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr compare commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__completions_commands] )) ||
+_lehr__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr completions commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__conformance_commands] )) ||
+_lehr__subcmd__conformance_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr conformance commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__convert_commands] )) ||
+_lehr__subcmd__convert_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr convert commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help_commands] )) ||
+_lehr__subcmd__help_commands() {
+    local commands; commands=(
+'check:Report every problem of a model and what of it is supported' \
+'inspect:Show signature, operators, parameters, work and memory plan of a model' \
+'convert:Write a model as ONNX of a chosen opset, or in the text form' \
+'run:Run a model on recorded inputs' \
+'bench:Measure load time, run times and memory' \
+'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
+'conformance:Run ONNX test cases\: folders with model.onnx and test_data_set_*' \
+'completions:Print the completion script for a shell' \
+'man:Write the manual pages into a folder' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'lehr help commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__bench_commands] )) ||
+_lehr__subcmd__help__subcmd__bench_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help bench commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__check_commands] )) ||
+_lehr__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help check commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__compare_commands] )) ||
+_lehr__subcmd__help__subcmd__compare_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help compare commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__completions_commands] )) ||
+_lehr__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help completions commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__conformance_commands] )) ||
+_lehr__subcmd__help__subcmd__conformance_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help conformance commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__convert_commands] )) ||
+_lehr__subcmd__help__subcmd__convert_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help convert commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__help_commands] )) ||
+_lehr__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help help commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__inspect_commands] )) ||
+_lehr__subcmd__help__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help inspect commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__man_commands] )) ||
+_lehr__subcmd__help__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help man commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__run_commands] )) ||
+_lehr__subcmd__help__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help run commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__inspect_commands] )) ||
+_lehr__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr inspect commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__man_commands] )) ||
+_lehr__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr man commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__run_commands] )) ||
+_lehr__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr run commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_lehr" ]; then
+    _lehr "$@"
+else
+    compdef _lehr lehr
+fi
