@@ -37,6 +37,7 @@ mod formula;
 mod fourier;
 mod heads;
 mod legacy_broadcast;
+mod line_cpu;
 mod logical;
 mod matrix_product;
 mod movement;
@@ -137,7 +138,7 @@ registry::operators! {
     less_or_equal::LessOrEqual;
     linear_attention::LinearAttention;
     log::Log cpu;
-    log_softmax::LogSoftmax;
+    log_softmax::LogSoftmax cpu;
     lp_normalization::LpNormalization;
     lp_pool::LpPool;
     lrn::Lrn;
@@ -177,10 +178,10 @@ registry::operators! {
     reduce_log_sum::ReduceLogSum;
     reduce_log_sum_exp::ReduceLogSumExp;
     reduce_max::ReduceMax;
-    reduce_mean::ReduceMean;
+    reduce_mean::ReduceMean cpu;
     reduce_min::ReduceMin;
     reduce_prod::ReduceProd;
-    reduce_sum::ReduceSum;
+    reduce_sum::ReduceSum cpu;
     reduce_sum_square::ReduceSumSquare;
     relu::Relu cpu;
     reshape::Reshape;
@@ -202,7 +203,7 @@ registry::operators! {
     sinh::Sinh;
     size::Size;
     slice::Slice;
-    softmax::Softmax;
+    softmax::Softmax cpu;
     softmax_cross_entropy_loss::SoftmaxCrossEntropyLoss;
     softplus::Softplus cpu;
     softsign::Softsign cpu;

@@ -3,9 +3,12 @@
 use lehr_graph::{
     AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, declare_op,
 };
+use lehr_kernels::norm;
 
 use crate::elementwise::infer_same;
+use crate::elementwise_cpu::{all_f32, cpu_op};
 use crate::formula::Formula;
+use crate::line_cpu::SoftmaxKernel;
 use crate::log::Log;
 use crate::softmax_axis;
 
@@ -57,6 +60,8 @@ fn log_softmax(line: &mut [f64]) {
     let log = line.iter().map(|x| (x - greatest).exp()).sum::<f64>().ln();
     line.iter_mut().for_each(|x| *x = *x - greatest - log);
 }
+
+cpu_op!(LogSoftmax, all_f32, |op| SoftmaxKernel { kind: norm::Softmax::Log, axis: op.axis });
 
 #[cfg(test)]
 mod tests {

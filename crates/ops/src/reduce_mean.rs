@@ -1,7 +1,13 @@
 //! `ReduceMean`: <https://onnx.ai/onnx/operators/onnx__ReduceMean.html>
 
-use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op};
+use std::sync::Arc;
 
+use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op};
+use lehr_kernels::isa::Isa;
+use lehr_tensor::Tensor;
+
+use crate::cpu::{CpuOp, Kernel, Packed, Recipe};
+use crate::line_cpu::SumKernel;
 use crate::reduction::{self, Modes, Reduction};
 
 declare_op! {
@@ -56,6 +62,20 @@ impl Op for ReduceMean {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+}
+
+impl CpuOp for ReduceMean {
+    fn choose(&self, io: &Signature<'_>, _isa: Isa) -> Option<Recipe> {
+        SumKernel::choose(io, self.noop_with_empty_axes)
+    }
+
+    fn pack(&self, _recipe: &Recipe, _constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
+        Ok(Packed::default())
+    }
+
+    fn bind(&self, recipe: &Recipe, _packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
+        Ok(Box::new(SumKernel::new(recipe, true, self.keepdims)?))
     }
 }
 

@@ -3,9 +3,12 @@
 use lehr_graph::{
     AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, declare_op,
 };
+use lehr_kernels::norm;
 
 use crate::elementwise::infer_same;
+use crate::elementwise_cpu::{all_f32, cpu_op};
 use crate::formula::Formula;
+use crate::line_cpu::SoftmaxKernel;
 use crate::softmax_axis;
 
 declare_op! {
@@ -57,6 +60,8 @@ pub(crate) fn softmax(line: &mut [f64]) {
     let sum: f64 = line.iter().sum();
     line.iter_mut().for_each(|x| *x /= sum);
 }
+
+cpu_op!(Softmax, all_f32, |op| SoftmaxKernel { kind: norm::Softmax::Plain, axis: op.axis });
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,9 @@ use lehr_graph::{
 use lehr_tensor::{Tensor, Wide};
 
 use crate::axis::{resolve_axis, split_at_axis};
+use crate::flatten::Flatten;
 use crate::reshape::Reshape;
+use crate::shape;
 
 /// Emits `op` along the file's axis.
 pub(crate) fn read<O: Op>(cx: &mut ReadCx<'_>, op: impl Fn(i64) -> O) -> Result<ReadValues, OpError> {
@@ -16,10 +18,12 @@ pub(crate) fn read<O: Op>(cx: &mut ReadCx<'_>, op: impl Fn(i64) -> O) -> Result<
         return cx.emit_same(op(axis.unwrap_or(-1)));
     }
     let x = cx.require(0)?;
-    let Some(shape) = cx.ty(x).shape().cloned() else {
-        return Err(OpError::Unsupported("flattening before opset 13 of a tensor of unknown rank".into()));
-    };
     let axis = axis.unwrap_or(1);
+    let Some(shape) = cx.ty(x).shape().cloned() else {
+        let rows = cx.emit_one(Flatten { axis }, &[x])?;
+        let rows = cx.emit_one(op(-1), &[rows])?;
+        return Ok(vec![in_shape_of(cx, rows, x)?]);
+    };
     // The axis behind the last one is allowed: it flattens to rows of one element.
     let axis = if usize::try_from(axis) == Ok(shape.rank()) {
         shape.rank()
@@ -45,21 +49,25 @@ fn flattened(
     op: impl Op,
 ) -> Result<ValueId, OpError> {
     let unknown = trailing.iter().filter(|d| d.as_fixed().is_none()).count();
-    if unknown > 1 {
-        return Err(OpError::Unsupported(format!(
-            "flattening before opset 13 of {unknown} axes of unknown size, expected at most one"
-        )));
-    }
     // A zero in the shape copies the size, a minus one takes the rest.
     let leading = vec![0i64; axis];
     let mut flat = leading.clone();
     flat.push(if trailing.is_empty() { 1 } else { -1 });
     let mut full = leading;
     full.extend(trailing.iter().map(|d| d.as_fixed().and_then(|n| i64::try_from(n).ok()).unwrap_or(-1)));
-    let (flat, full) = (cx.ints(&flat), cx.ints(&full));
+    let flat = cx.ints(&flat);
     let rows = cx.emit_one(Reshape { allowzero: false }, &[x, flat])?;
     let rows = cx.emit_one(op, &[rows])?;
+    if unknown > 1 {
+        return in_shape_of(cx, rows, x);
+    }
+    let full = cx.ints(&full);
     cx.emit_one(Reshape { allowzero: false }, &[rows, full])
+}
+
+fn in_shape_of(cx: &mut ReadCx<'_>, rows: ValueId, x: ValueId) -> Result<ValueId, OpError> {
+    let shape = cx.emit_one(shape::Shape { start: 0, end: None }, &[x])?;
+    cx.emit_one(Reshape { allowzero: true }, &[rows, shape])
 }
 
 /// Evaluates `f` on each line of elements along the axis.
@@ -129,6 +137,14 @@ mod tests {
             (12, None, "[N,1000,1,1]", "Softmax { axis: 1 } -> f32[N,1000,1,1]".to_owned()),
             (11, Some(-1), "[2,3,4]", "Softmax { axis: 2 } -> f32[2,3,4]".to_owned()),
             (1, None, "[N,3,H]", format!("{plain} Softmax {{ axis: -1 }} {plain} -> f32[N,3,H]")),
+            (
+                1,
+                None,
+                "[N,C,H]",
+                format!(
+                    "{plain} Softmax {{ axis: -1 }} Shape {{ start: 0, end: None }} Reshape {{ allowzero: true }} -> f32[N,C,H]"
+                ),
+            ),
             (1, None, "[5]", format!("{plain} Softmax {{ axis: -1 }} {plain} -> f32[5]")),
         ] {
             assert_eq!(operators(opset, axis, shape), want);
