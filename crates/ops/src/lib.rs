@@ -50,10 +50,10 @@ mod reduction;
 mod scatter_reduction;
 mod softmax_axis;
 mod symbolic;
-#[cfg(test)]
-mod testing;
 mod variadic;
 mod window_function;
+#[cfg(test)]
+mod testing;
 
 registry::operators! {
     abs::Abs cpu;
