@@ -50,10 +50,10 @@ mod reduction;
 mod scatter_reduction;
 mod softmax_axis;
 mod symbolic;
-mod variadic;
-mod window_function;
 #[cfg(test)]
 mod testing;
+mod variadic;
+mod window_function;
 
 registry::operators! {
     abs::Abs cpu;
