@@ -85,6 +85,14 @@ pub(crate) fn stacked_type(item: &ValueType, axis: i64, size: &Dim) -> ValueType
     ValueType::Tensor(TensorType { dtype: item.dtype(), shape, known: None })
 }
 
+/// The types that the body's outputs would have for the given inputs: what is collected from no iteration at all.
+pub(crate) fn types_of_no_iteration(
+    body: &Graph,
+    inputs: impl Iterator<Item = Option<ValueType>>,
+) -> Result<Vec<ValueType>, OpError> {
+    infer_outputs(body, &inputs.collect::<Vec<_>>())
+}
+
 /// Results of one output from all iterations.
 #[derive(Default)]
 pub(crate) struct Collected {
@@ -116,7 +124,7 @@ impl Collected {
         Ok(())
     }
 
-    /// All results along a new axis; without any, an empty tensor of the body's type in which unknown sizes are 0.
+    /// All results along a new axis; without any, an empty tensor of the type `item` in which unknown sizes are 0.
     ///
     /// # Errors
     /// When the results differ in type or shape.

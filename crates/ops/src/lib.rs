@@ -51,8 +51,8 @@ mod random;
 mod reduction;
 mod scan_8;
 mod scatter_reduction;
-mod softmax_axis;
 mod sequence_position;
+mod softmax_axis;
 mod symbolic;
 #[cfg(test)]
 mod testing;
@@ -148,7 +148,9 @@ registry::operators! {
     log::Log cpu;
     log_softmax::LogSoftmax cpu;
     lp_normalization::LpNormalization;
+    log_softmax::LogSoftmax;
     r#loop::Loop;
+    lp_normalization::LpNormalization;
     lp_pool::LpPool;
     lrn::Lrn;
     lstm::Lstm;
@@ -199,6 +201,7 @@ registry::operators! {
     reduce_sum_square::ReduceSumSquare;
     relu::Relu cpu;
     reshape::Reshape;
+    reverse_sequence::ReverseSequence;
     rms_normalization::RmsNormalization;
     rnn::Rnn;
     roi_align::RoiAlign;

@@ -9,7 +9,7 @@ use lehr_graph::{
 use lehr_tensor::Tensor;
 
 use crate::axis::resolve_axis;
-use crate::iteration::{Collected, infer_body, stacked_type, without_contents};
+use crate::iteration::{Collected, infer_body, stacked_type, types_of_no_iteration, without_contents};
 use crate::movement::count;
 use crate::scan_8;
 use crate::split::narrow;
@@ -147,6 +147,17 @@ impl Op for Scan {
                 results.push(value, cx.environment())?;
             }
         }
+        let types = if length == 0 && layout.collected > 0 {
+            let slices = scanned.iter().map(|&(x, axis, _)| {
+                let mut sizes = x.shape().to_vec();
+                sizes.remove(axis);
+                Some(ValueType::tensor(x.dtype(), Shape::from(&sizes[..])))
+            });
+            let ty = |v: &Option<Datum>| v.as_ref().map(Datum::value_type);
+            types_of_no_iteration(&self.body, states.iter().map(ty).chain(slices).chain(captures.iter().map(ty)))?
+        } else {
+            vec![ValueType::Unknown; self.body.outputs().len()]
+        };
         for (i, state) in states.into_iter().enumerate() {
             if let Some(state) = state {
                 cx.set(i, state);
@@ -155,8 +166,7 @@ impl Op for Scan {
         for (i, results) in collected.into_iter().enumerate() {
             let axis = entry(&self.scan_output_axes, i);
             let backwards = entry(&self.scan_output_directions, i) != 0;
-            let output = self.body.outputs()[layout.states + i];
-            let y = results.stack(axis, backwards, self.body.value(output).ty())?;
+            let y = results.stack(axis, backwards, &types[layout.states + i])?;
             cx.set(layout.states + i, y);
         }
         Ok(())
