@@ -88,7 +88,6 @@ registry::operators! {
     ceil::Ceil cpu;
     celu::Celu;
     clip::Clip cpu;
-    clip::Clip;
     compress::Compress;
     concat::Concat;
     concat_from_sequence::ConcatFromSequence;
@@ -207,8 +206,6 @@ registry::operators! {
     roi_align::RoiAlign;
     rotary_embedding::RotaryEmbedding;
     round::Round cpu;
-    reverse_sequence::ReverseSequence;
-    round::Round;
     scan::Scan;
     scatter::Scatter;
     scatter_elements::ScatterElements;
@@ -234,14 +231,10 @@ registry::operators! {
     softmax_cross_entropy_loss::SoftmaxCrossEntropyLoss;
     softplus::Softplus cpu;
     softsign::Softsign cpu;
-    split::Split;
-    sqrt::Sqrt cpu;
-    softplus::Softplus;
-    softsign::Softsign;
     space_to_depth::SpaceToDepth;
     split::Split;
     split_to_sequence::SplitToSequence;
-    sqrt::Sqrt;
+    sqrt::Sqrt cpu;
     squeeze::Squeeze;
     stft::Stft;
     sub::Sub cpu;
