@@ -146,8 +146,6 @@ registry::operators! {
     linear_attention::LinearAttention;
     log::Log cpu;
     log_softmax::LogSoftmax cpu;
-    lp_normalization::LpNormalization;
-    log_softmax::LogSoftmax;
     r#loop::Loop;
     lp_normalization::LpNormalization;
     lp_pool::LpPool;
