@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn known_values() {
         let x = f32s(&[4], &[0.0, 0.25, 2.0, 9.0]);
-        let y = f32s(&[4], &[0.0, 0.5, 1.414_213_5, 3.0]);
+        let y = f32s(&[4], &[0.0, 0.5, std::f32::consts::SQRT_2, 3.0]);
         Case::new(Sqrt {}).input(x).expect(y);
     }
 }
