@@ -2,8 +2,7 @@
 
 use lehr_graph::{AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, attribute_enum, declare_op};
 
-use crate::elementwise::common_dtype;
-use crate::operand::{bounded_len, check_shape, floats, optional_floats, rounded};
+use crate::operand::{bounded_len, check_shape, floats, optional_floats, present_dtype, rounded};
 
 attribute_enum! {
     /// What is applied to the sums.
@@ -28,7 +27,7 @@ declare_op! {
 
 impl Op for CausalConvWithState {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
-        let dtype = common_dtype(cx)?;
+        let dtype = present_dtype(cx)?;
         for index in [0, 1] {
             if let Some(shape) = cx.shape(index).filter(|shape| shape.rank() != 3) {
                 return Err(OpError::shape(format!("input {index}: expected rank 3, got {shape}")));

@@ -1,11 +1,13 @@
 //! `Conv`: <https://onnx.ai/onnx/operators/onnx__Conv.html>
 
 use lehr_graph::{AxisMap, Cost, EvalCx, InferCx, Op, OpError, Signature, declare_op};
+use lehr_kernels::gemm::Activation;
 use lehr_tensor::Tensor;
 
+use crate::conv_kernel::{FastConv, conv_cpu_op};
+
 use crate::convolution::{ConvAttributes, conv_axes, conv_cost, conv_of};
-use crate::elementwise::common_dtype;
-use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, rounded};
+use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded};
 use crate::window::AutoPad;
 
 declare_op! {
@@ -26,15 +28,21 @@ declare_op! {
     }
 }
 
-impl Conv {
-    pub(crate) fn geometry(&self) -> ConvAttributes<'_> {
+impl FastConv for Conv {
+    fn geometry(&self) -> ConvAttributes<'_> {
         conv_of!(self)
+    }
+
+    fn activation(&self) -> Result<Activation, OpError> {
+        Ok(Activation::None)
     }
 }
 
+conv_cpu_op!(Conv);
+
 /// Inference of Conv and its fused form.
 pub(crate) fn infer_conv(attributes: &ConvAttributes<'_>, cx: &mut InferCx<'_>) -> Result<(), OpError> {
-    let dtype = common_dtype(cx)?;
+    let dtype = present_dtype(cx)?;
     let shape = attributes.infer(cx, 0, 1)?;
     cx.set_tensor(0, dtype, shape);
     Ok(())

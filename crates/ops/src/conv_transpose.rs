@@ -3,8 +3,7 @@
 use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, declare_op};
 
 use crate::convolution::{conv_axes, group_count, per_axis};
-use crate::elementwise::common_dtype;
-use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, rounded};
+use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded};
 use crate::window::{AutoPad, Window, WindowAxis, image_shape, kernel_sizes, list};
 
 declare_op! {
@@ -207,7 +206,7 @@ impl ConvTranspose {
 
 impl Op for ConvTranspose {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
-        let dtype = common_dtype(cx)?;
+        let dtype = present_dtype(cx)?;
         let shape = cx.shape(0).map(|x| self.output_shape(x, cx.shape(1))).transpose()?;
         cx.set_tensor(0, dtype, shape);
         Ok(())

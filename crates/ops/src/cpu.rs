@@ -4,12 +4,13 @@
 //! reads, `bind` makes the runnable kernel. Only `bind` and `run` need to happen on the machine that runs the model.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use lehr_graph::{Datum, Environment, Op, OpError, Signature};
+use lehr_graph::{Datum, Environment, EvalCx, Op, OpError, Signature};
 use lehr_kernels::isa::Isa;
 use lehr_kernels::team::Team;
-use lehr_tensor::Tensor;
+use lehr_kernels::{AlignedVec, ShapeError};
+use lehr_tensor::{DataType, Tensor};
 
 /// How a node will be computed: plain data that can be stored.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -41,8 +42,8 @@ impl Recipe {
 /// Weights in the form that a kernel reads.
 #[derive(Clone, Debug, Default)]
 pub struct Packed {
-    /// Packed `f32` blocks, in the operator's own order.
-    pub blocks: Vec<Vec<f32>>,
+    /// Packed `f32` blocks, in the operator's own order, each on a cache line.
+    pub blocks: Vec<AlignedVec>,
 }
 
 /// An operator with a fast way.
@@ -185,5 +186,68 @@ impl<'a> RunCx<'a> {
     /// The outputs.
     pub fn finish(self) -> Vec<Option<Datum>> {
         self.outputs
+    }
+}
+
+/// Whether the listed inputs, as far as present, are known to hold `f32`, and the first of them is there.
+pub(crate) fn are_f32(io: &Signature<'_>, indices: &[usize]) -> bool {
+    let present = |index: &&usize| io.inputs.get(**index).is_some_and(Option::is_some);
+    indices.first().is_some_and(|first| present(&first))
+        && indices.iter().filter(present).all(|&index| io.input_dtype(index) == Some(DataType::F32))
+}
+
+/// Runs the reference evaluation in place of a kernel, for sizes that the kernel does not take.
+pub(crate) fn run_reference(op: &dyn Op, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+    let mut eval = EvalCx::new(cx.inputs(), vec![true; cx.n_outputs()], cx.environment);
+    op.eval(&mut eval)?;
+    for (index, output) in eval.finish().into_iter().enumerate() {
+        if let Some(output) = output {
+            cx.set(index, output);
+        }
+    }
+    Ok(())
+}
+
+/// A geometry that a kernel refuses.
+pub(crate) fn refused(error: ShapeError) -> OpError {
+    OpError::shape(error.to_string())
+}
+
+/// Sizes stored in a recipe under `name0`, `name1` …
+pub(crate) fn with_sizes(mut recipe: Recipe, name: &str, sizes: &[usize]) -> Recipe {
+    recipe = recipe.with(name, sizes.len() as i64);
+    for (axis, &size) in sizes.iter().enumerate() {
+        recipe = recipe.with(&format!("{name}{axis}"), i64::try_from(size).unwrap_or(i64::MAX));
+    }
+    recipe
+}
+
+/// Sizes that [`with_sizes`] stored.
+pub(crate) fn sizes_of(recipe: &Recipe, name: &str) -> Vec<usize> {
+    let rank = usize::try_from(recipe.get(name)).unwrap_or(0).min(64);
+    (0..rank).map(|axis| usize::try_from(recipe.get(&format!("{name}{axis}"))).unwrap_or(0)).collect()
+}
+
+/// The exclusive parts of a buffer, one for each task or worker of a parallel loop. Each lock is taken by one of them
+/// alone, so none is ever waited for.
+pub(crate) struct Shares<'a>(Vec<Mutex<&'a mut [f32]>>);
+
+impl<'a> Shares<'a> {
+    /// Parts of `len` elements (at least one).
+    pub(crate) fn new(buffer: &'a mut [f32], len: usize) -> Self {
+        Self(buffer.chunks_mut(len.max(1)).map(Mutex::new).collect())
+    }
+
+    /// Number of parts.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Gives part `index` to `f`; an empty one when there is no such part.
+    pub(crate) fn with<R>(&self, index: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+        match self.0.get(index) {
+            Some(part) => f(&mut part.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => f(&mut []),
+        }
     }
 }

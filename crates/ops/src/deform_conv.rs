@@ -3,8 +3,7 @@
 use lehr_graph::{AxisMap, Cost, EvalCx, InferCx, Op, OpError, Signature, declare_op};
 
 use crate::convolution::{ConvAttributes, Convolution, conv_axes, conv_cost, group_count};
-use crate::elementwise::common_dtype;
-use crate::operand::{bounded_len, check_shape, floats, optional_floats, rounded};
+use crate::operand::{bounded_len, check_shape, floats, optional_floats, present_dtype, rounded};
 use crate::window::{AutoPad, WindowAttributes};
 
 declare_op! {
@@ -44,7 +43,7 @@ impl DeformConv {
 
 impl Op for DeformConv {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
-        let dtype = common_dtype(cx)?;
+        let dtype = present_dtype(cx)?;
         group_count("offset_group", self.offset_group)?;
         let shape = self.geometry().infer(cx, 0, 1)?;
         cx.set_tensor(0, dtype, shape);

@@ -4,8 +4,8 @@ use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, WriteCx, decl
 use lehr_tensor::DataType;
 
 use crate::downgrade::drop_attribute;
-use crate::operand::{check_dtype, check_shape, rounded};
-use crate::quantization::{Granularity, check_granularity};
+use crate::operand::{check_dtype, rounded};
+use crate::quantization::{check_zero_point, Granularity, check_granularity};
 use crate::quantize_linear::without_undefined;
 
 declare_op! {
@@ -44,7 +44,7 @@ impl Op for DequantizeLinear {
         let scale = scale_tensor.to_f64s()?;
         let zero = match cx.optional_tensor(2)? {
             Some(zero) => {
-                check_shape(2, zero, scale_tensor.shape())?;
+                check_zero_point(2, zero, scale_tensor)?;
                 check_dtype(2, zero, x.dtype())?;
                 zero.to_f64s()?
             }

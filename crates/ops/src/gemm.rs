@@ -1,13 +1,20 @@
 //! `Gemm`: <https://onnx.ai/onnx/operators/onnx__Gemm.html>
 
+use std::sync::Arc;
+
 use lehr_graph::{
     AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature,
     declare_op,
 };
+use lehr_kernels::Isa;
+use lehr_kernels::gemm::{Bias, Epilogue, MatRef, PackedBRef, gemm, gemm_scratch_len};
 use lehr_tensor::{Tensor, Wide, broadcast_shapes};
 
+use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
 use crate::elementwise::{BroadcastIndex, common_dtype};
 use crate::matrix_product::{ProductShape, product, transposed};
+use crate::operand::check_shape;
+use crate::product_kernel::packed_b;
 
 declare_op! {
     #[allow(non_snake_case, reason = "the attribute names of the specification")]
@@ -42,6 +49,19 @@ impl Gemm {
             return Err(OpError::shape(format!("inner sizes differ: {k} of {a} and {b_k} of {b}")));
         }
         Ok([m, k, n])
+    }
+
+    /// Inner size and columns of a B of this shape.
+    fn sizes_of_b(&self, b: &[usize]) -> Result<(usize, usize), OpError> {
+        match *b {
+            [n, k] if self.transB => Ok((k, n)),
+            [k, n] => Ok((k, n)),
+            _ => Err(OpError::shape(format!("input 1: expected a matrix, got shape {b:?}"))),
+        }
+    }
+
+    fn matrix_b<'a>(&self, data: &'a [f32], k: usize, n: usize) -> MatRef<'a> {
+        if self.transB { MatRef::transposed(data, k) } else { MatRef::rows(data, n) }
     }
 
     /// Fixed sizes of the product.
@@ -169,6 +189,129 @@ impl Gemm {
         let a = if self.transA { transposed(&a, shape.k, shape.m) } else { a };
         let b = if self.transB { transposed(&b, shape.n, shape.k) } else { b };
         (a, b)
+    }
+}
+
+impl CpuOp for Gemm {
+    fn choose(&self, io: &Signature<'_>, _isa: Isa) -> Option<Recipe> {
+        if !are_f32(io, &[0, 1, 2]) {
+            return None;
+        }
+        let recipe = Recipe::new("gemm");
+        match io.constants.get(1).copied().flatten().filter(|b| b.rank() == 2 && !b.is_empty()) {
+            Some(b) => Some(with_sizes(recipe, "b", b.shape())),
+            None => Some(recipe),
+        }
+    }
+
+    fn pack(&self, recipe: &Recipe, constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
+        let sizes = sizes_of(recipe, "b");
+        if sizes.is_empty() {
+            return Ok(Packed::default());
+        }
+        let b = constants.get(1).copied().flatten().ok_or(OpError::MissingInput { index: 1 })?;
+        check_shape(1, b, &sizes)?;
+        let (k, n) = self.sizes_of_b(b.shape())?;
+        Ok(Packed { blocks: vec![packed_b(k, n, self.matrix_b(&b.as_slice::<f32>()?, k, n))?] })
+    }
+
+    fn packed_inputs(&self, recipe: &Recipe) -> Vec<usize> {
+        if recipe.get("b") > 0 { vec![1] } else { Vec::new() }
+    }
+
+    fn bind(&self, recipe: &Recipe, packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
+        let b = sizes_of(recipe, "b");
+        if b.is_empty() != packed.blocks.is_empty() {
+            return Err(OpError::value("the packed matrix does not belong to this recipe"));
+        }
+        Ok(Box::new(GemmKernel { op: self.clone(), b, packed }))
+    }
+}
+
+struct GemmKernel {
+    op: Gemm,
+    /// Sizes of the packed B; empty when B comes at run time.
+    b: Vec<usize>,
+    packed: Arc<Packed>,
+}
+
+impl Kernel for GemmKernel {
+    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+        let b_shape = if self.b.is_empty() { cx.tensor(1)?.shape().to_vec() } else { self.b.clone() };
+        let shape = self.op.sizes(cx.tensor(0)?.shape(), &b_shape)?;
+        let ProductShape { m, k, n, .. } = shape;
+        let beta = self.op.beta;
+        let addend = cx.optional_tensor(2)?.filter(|_| beta != 0.0).map(|c| Addend::of(c, m, n)).transpose()?;
+        let len = lehr_tensor::checked_len(&shape.output)?;
+        let mut y = match addend {
+            Some(Addend::Matrix) => cx.take_f32(2)?,
+            _ => cx.buffers.take(len),
+        };
+        if len > 0 {
+            let bias = addend.map_or(Ok(Vec::new()), |addend| addend.vector(cx, beta, n))?;
+            let epilogue = Epilogue {
+                alpha: self.op.alpha,
+                beta: if matches!(addend, Some(Addend::Matrix)) { beta } else { 0.0 },
+                bias: match addend {
+                    Some(Addend::Rows) => Bias::PerRow(&bias),
+                    Some(Addend::Columns) => Bias::PerCol(&bias),
+                    Some(Addend::Matrix) | None => Bias::None,
+                },
+                ..Epilogue::default()
+            };
+            let a = cx.tensor(0)?.as_slice::<f32>()?;
+            let a = if self.op.transA { MatRef::transposed(&a, m) } else { MatRef::rows(&a, k) };
+            let repacked;
+            let block = match self.packed.blocks.first() {
+                Some(block) => block,
+                None => {
+                    repacked = packed_b(k, n, self.op.matrix_b(&cx.tensor(1)?.as_slice::<f32>()?, k, n))?;
+                    &repacked
+                }
+            };
+            let b = PackedBRef::new(block.as_slice(), k, n).map_err(refused)?;
+            let mut scratch = cx.buffers.take(gemm_scratch_len(cx.team, k, a.col_stride));
+            gemm(cx.team, cx.isa, m, n, k, a, b, &mut y, n, &epilogue, &mut scratch);
+            cx.buffers.give(scratch);
+        }
+        cx.set(0, Tensor::from_vec(&shape.output, y)?);
+        Ok(())
+    }
+}
+
+/// How C is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Addend {
+    /// One value for each row.
+    Rows,
+    /// One value for each column, or for all.
+    Columns,
+    /// One value for each element.
+    Matrix,
+}
+
+impl Addend {
+    fn of(c: &Tensor, m: usize, n: usize) -> Result<Self, OpError> {
+        match *c.shape() {
+            [] | [1] | [1, 1] => Ok(Self::Columns),
+            [columns] | [1, columns] if columns == n => Ok(Self::Columns),
+            [rows, columns] if rows == m && columns == n => Ok(Self::Matrix),
+            [rows, 1] if rows == m => Ok(Self::Rows),
+            _ => Err(OpError::shape(format!("input 2: {:?} does not broadcast to [{m}, {n}]", c.shape()))),
+        }
+    }
+
+    /// The values that are added to rows or columns.
+    fn vector(self, cx: &RunCx<'_>, beta: f32, n: usize) -> Result<Vec<f32>, OpError> {
+        if self == Self::Matrix {
+            return Ok(Vec::new());
+        }
+        let c = cx.tensor(2)?.as_slice::<f32>()?;
+        let scaled: Vec<f32> = c.iter().map(|v| v * beta).collect();
+        match scaled[..] {
+            [only] if self == Self::Columns => Ok(vec![only; n]),
+            _ => Ok(scaled),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use lehr_graph::{Cost, EvalCx, InferCx, Op, OpError, Signature, WriteCx, declare
 
 use crate::downgrade::drop_attribute;
 use crate::recurrent::{
-    Direction, RecurrentAttributes, check_types, eval_recurrent, recurrent_cost, recurrent_of,
+    Direction, RecurrentAttributes, eval_recurrent, recurrent_cost, recurrent_of,
 };
 
 declare_op! {
@@ -37,7 +37,6 @@ impl Gru {
 
 impl Op for Gru {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
-        check_types(cx)?;
         self.recurrence().infer(cx, 1)
     }
 

@@ -5,7 +5,7 @@ use lehr_graph::{Cost, EvalCx, InferCx, Op, OpError, Signature, WriteCx, declare
 use crate::downgrade::drop_attribute;
 use crate::operand::{check_shape, optional_floats};
 use crate::recurrent::{
-    Direction, RecurrentAttributes, check_types, eval_recurrent, recurrent_cost, recurrent_of,
+    Direction, RecurrentAttributes, eval_recurrent, recurrent_cost, recurrent_of,
 };
 
 declare_op! {
@@ -39,7 +39,6 @@ impl Lstm {
 
 impl Op for Lstm {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
-        check_types(cx)?;
         self.recurrence().infer(cx, 2)
     }
 

@@ -5,11 +5,26 @@ use lehr_tensor::{Tensor, Wide};
 
 use crate::elementwise::common_dtype;
 use crate::matrix_product::{ProductShape, infer_product, product, product_axes, product_cost};
+use crate::product_kernel::{FastProduct, ProductPlan, Strides, product_cpu_op};
 
 declare_op! {
     /// Matrix product with numpy's rules for vectors and batches; integers wrap.
     pub struct MatMul("", "MatMul", 13) inputs(2, 2) outputs(1, 1) flags() {}
 }
+
+impl FastProduct for MatMul {
+    fn plan(&self, a: &[usize], b: &[usize]) -> Result<ProductPlan, OpError> {
+        let shape = ProductShape::new(a, b)?;
+        let (a, b) = (Strides::dense(shape.m, shape.k), Strides::dense(shape.k, shape.n));
+        Ok(ProductPlan { shape, a, b })
+    }
+
+    fn alpha(&self) -> f32 {
+        1.0
+    }
+}
+
+product_cpu_op!(MatMul);
 
 impl Op for MatMul {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {

@@ -53,7 +53,7 @@ impl ProductShape {
 
     /// Whether all matrices of A meet the same matrix of B, so that A is one tall matrix.
     pub(crate) fn shares_b(&self) -> bool {
-        self.b_batch.iter().all(|&d| d == 1) && self.a_batch.len() >= self.b_batch.len()
+        self.b_batch.iter().all(|&d| d == 1)
     }
 
     /// Number of matrices in the result.

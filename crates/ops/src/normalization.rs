@@ -3,10 +3,9 @@
 use lehr_graph::{AxisMap, AxisRole, Cost, Dim, OpError, Shape, Signature};
 use lehr_tensor::checked_len;
 
-/// A tensor seen as `[batch, channels, plane]`.
+/// A tensor seen as `[batch, channels, plane]`; the batch is what the length leaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planes {
-    pub(crate) batch: usize,
     pub(crate) channels: usize,
     pub(crate) plane: usize,
 }
@@ -16,10 +15,8 @@ impl Planes {
     pub(crate) fn of(shape: &[usize]) -> Result<Self, OpError> {
         match shape {
             [] => Err(OpError::shape("input 0: expected at least one axis, got a scalar")),
-            [batch] => Ok(Self { batch: *batch, channels: 1, plane: 1 }),
-            [batch, channels, rest @ ..] => {
-                Ok(Self { batch: *batch, channels: *channels, plane: checked_len(rest)? })
-            }
+            [_] => Ok(Self { channels: 1, plane: 1 }),
+            [_, channels, rest @ ..] => Ok(Self { channels: *channels, plane: checked_len(rest)? }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Inputs as numbers for reference evaluation, and the bound on what is made from them.
 
-use lehr_graph::{EvalCx, OpError};
+use lehr_graph::{EvalCx, InferCx, OpError};
 use lehr_tensor::{DataType, Tensor, Wide, checked_len};
 
 /// The elements of a floating-point tensor, which is input `index` in errors.
@@ -65,4 +65,16 @@ pub(crate) fn check_dtype(index: usize, tensor: &Tensor, expected: DataType) -> 
         return Ok(());
     }
     Err(OpError::input_type(index, expected.name(), tensor.dtype()))
+}
+
+/// The element type that all present inputs share, as far as known; input 0 must be there.
+pub(crate) fn present_dtype(cx: &InferCx<'_>) -> Result<Option<DataType>, OpError> {
+    let mut common = cx.dtype(0)?;
+    for index in (1..cx.n_inputs()).filter(|&index| cx.has_input(index)) {
+        match (common, cx.dtype(index)?) {
+            (Some(a), Some(b)) if a != b => return Err(OpError::input_type(index, a.name(), b)),
+            (known, new) => common = known.or(new),
+        }
+    }
+    Ok(common)
 }

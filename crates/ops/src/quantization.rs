@@ -158,3 +158,9 @@ pub(crate) fn requantized(sum: i64, factor: f32, zero: f64, range: (f64, f64)) -
 pub(crate) fn requantization_factor(a: f64, b: f64, y: f64) -> f32 {
     a as f32 * b as f32 / y as f32
 }
+
+/// Checks that zero points have the shape of the scales; a single one may be a scalar or a vector.
+pub(crate) fn check_zero_point(index: usize, zero: &Tensor, scale: &Tensor) -> Result<(), OpError> {
+    let single = zero.len() == 1 && scale.len() == 1;
+    if single { Ok(()) } else { crate::operand::check_shape(index, zero, scale.shape()) }
+}

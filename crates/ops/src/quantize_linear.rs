@@ -4,8 +4,7 @@ use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, WriteCx, decl
 use lehr_tensor::DataType;
 
 use crate::downgrade::drop_attribute;
-use crate::operand::check_shape;
-use crate::quantization::{
+use crate::quantization::{check_zero_point, 
     Granularity, check_granularity, integer_range, integers, round_and_saturate, round_to, small_floats,
 };
 
@@ -75,7 +74,7 @@ impl Op for QuantizeLinear {
         let scale = scale_tensor.to_f64s()?;
         let zero = match zero_tensor {
             Some(zero) => {
-                check_shape(2, zero, scale_tensor.shape())?;
+                check_zero_point(2, zero, scale_tensor)?;
                 zero.to_f64s()?
             }
             None => vec![0.0; scale.len()],

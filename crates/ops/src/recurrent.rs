@@ -3,7 +3,6 @@
 use lehr_graph::{Cost, Dim, EvalCx, InferCx, OpError, Shape, Signature, attribute_enum};
 use lehr_tensor::Tensor;
 
-use crate::elementwise::common_dtype;
 use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, rounded};
 
 attribute_enum! {
@@ -129,10 +128,9 @@ pub(crate) struct RecurrentSizes {
 }
 
 impl RecurrentSizes {
-    /// Position of the input vector of a step.
-    pub(crate) fn x_at(&self, step: usize, batch: usize) -> usize {
-        let row = if self.layout { batch * self.steps + step } else { step * self.batch + batch };
-        row * self.input
+    /// Row of the input vector of a step.
+    pub(crate) fn x_row(&self, step: usize, batch: usize) -> usize {
+        if self.layout { batch * self.steps + step } else { step * self.batch + batch }
     }
 
     /// Position of the output vector of a step.
@@ -411,7 +409,7 @@ pub(crate) fn eval_recurrent(
             }
             for i in 0..len.min(steps) {
                 let t = if attributes.reversed(direction) { len - 1 - i } else { i };
-                step(&weights, direction, &x[sizes.x_at(t, b)..][..input], &mut state)?;
+                step(&weights, direction, &x[sizes.x_row(t, b) * input..][..input], &mut state)?;
                 y[sizes.y_at(t, direction, b)..][..hidden].copy_from_slice(&state.h);
             }
             h[at..at + hidden].copy_from_slice(&state.h);
@@ -455,12 +453,6 @@ pub(crate) fn recurrent_cost(io: &Signature<'_>) -> Cost {
         io.input_shape(0).filter(|s| s.rank() == 3).map_or(Dim::Unknown, |s| s.dims()[0].mul(&s.dims()[1]));
     let weights = |index| io.input_shape(index).map_or(Dim::Unknown, Shape::numel);
     Cost::of_macs(io, steps.mul(&weights(1).add(&weights(2))))
-}
-
-/// Checks the element types of all floating-point inputs (not the lengths, input 4).
-pub(crate) fn check_types(cx: &InferCx<'_>) -> Result<(), OpError> {
-    // A node with lengths mixes types by design.
-    if cx.has_input(4) { Ok(()) } else { common_dtype(cx).map(|_| ()) }
 }
 
 #[cfg(test)]

@@ -151,6 +151,7 @@ impl Case {
                 let team = Team::new(threads);
                 for dying in [false, true] {
                     let mut inputs = self.inputs.clone();
+                    op.packed_inputs(&recipe).into_iter().for_each(|index| inputs[index] = None);
                     let dying = vec![dying; inputs.len()];
                     let environment = Reference::default();
                     let mut cx =

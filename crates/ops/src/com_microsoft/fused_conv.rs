@@ -2,7 +2,10 @@
 //! <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedConv>
 
 use lehr_graph::{AxisMap, Cost, EvalCx, InferCx, Op, OpError, Signature, attribute_enum, declare_op};
+use lehr_kernels::elementwise::UnaryOp;
+use lehr_kernels::gemm::Activation;
 
+use crate::conv_kernel::{FastConv, conv_cpu_op};
 use crate::conv::{conv_sums, infer_conv};
 use crate::convolution::{ConvAttributes, conv_axes, conv_cost, conv_of};
 use crate::operand::{check_shape, optional_floats, rounded};
@@ -51,15 +54,11 @@ declare_op! {
 }
 
 impl FusedConv {
-    pub(crate) fn geometry(&self) -> ConvAttributes<'_> {
-        conv_of!(self)
-    }
-
     /// Parameter `index` of the activation.
     ///
     /// # Errors
     /// [`OpError::Attribute`] when it is missing.
-    pub(crate) fn parameter(&self, index: usize) -> Result<f32, OpError> {
+    fn parameter(&self, index: usize) -> Result<f32, OpError> {
         let parameters = self.activation_params.as_deref().unwrap_or_default();
         parameters.get(index).copied().ok_or_else(|| {
             OpError::attribute("activation_params", format!("expected at least {}, got {}", index + 1, parameters.len()))
@@ -90,6 +89,30 @@ impl FusedConv {
         Ok(())
     }
 }
+
+impl FastConv for FusedConv {
+    fn geometry(&self) -> ConvAttributes<'_> {
+        conv_of!(self)
+    }
+
+    fn activation(&self) -> Result<Activation, OpError> {
+        let parameter = |index| self.parameter(index);
+        Ok(match self.activation {
+            None => Activation::None,
+            Some(FusedActivation::Relu) => Activation::Relu,
+            Some(FusedActivation::Tanh) => Activation::Unary(UnaryOp::Tanh),
+            Some(FusedActivation::Sigmoid) => Activation::Unary(UnaryOp::Sigmoid),
+            Some(FusedActivation::HardSwish) => Activation::Unary(UnaryOp::HardSwish),
+            Some(FusedActivation::LeakyRelu) => Activation::Unary(UnaryOp::LeakyRelu { slope: parameter(0)? }),
+            Some(FusedActivation::Clip) => Activation::Clip { low: parameter(0)?, high: parameter(1)? },
+            Some(FusedActivation::HardSigmoid) => {
+                Activation::Unary(UnaryOp::HardSigmoid { alpha: parameter(0)?, beta: parameter(1)? })
+            }
+        })
+    }
+}
+
+conv_cpu_op!(FusedConv);
 
 impl Op for FusedConv {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {

@@ -5,6 +5,7 @@ use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signat
 
 use crate::elementwise::common_dtype;
 use crate::matrix_product::{ProductShape, product, product_dims};
+use crate::product_kernel::{FastProduct, ProductPlan, Strides, product_cpu_op};
 use crate::operand::{check_dtype, floats, rounded};
 
 declare_op! {
@@ -48,6 +49,37 @@ impl FusedMatMul {
         };
         ProductShape::new(&arranged(false, a), &arranged(true, b))
     }
+}
+
+impl FastProduct for FusedMatMul {
+    fn plan(&self, a: &[usize], b: &[usize]) -> Result<ProductPlan, OpError> {
+        let shape = self.sizes(a, b)?;
+        let a = strides(a, shape.m, shape.k, self.transA, self.transBatchA);
+        let b = strides(b, shape.k, shape.n, self.transB, self.transBatchB);
+        Ok(ProductPlan { shape, a, b })
+    }
+
+    fn alpha(&self) -> f32 {
+        self.alpha
+    }
+}
+
+product_cpu_op!(FusedMatMul);
+
+/// Layout of the `rows x columns` matrices of an operand of this shape.
+fn strides(shape: &[usize], rows: usize, columns: usize, transposed: bool, batch_inside: bool) -> Strides {
+    let transposed = transposed && shape.len() > 1;
+    let mut strides =
+        if transposed { Strides::transposed(rows, columns) } else { Strides::dense(rows, columns) };
+    if batch_inside && shape.len() > 2 {
+        // The first axis runs along the rows of the stored matrix, whose other axis stays the innermost one.
+        let inner = if transposed { rows } else { columns };
+        let batch: usize = shape[1..shape.len() - 1].iter().product();
+        let outer = if transposed { &mut strides.column } else { &mut strides.row };
+        *outer = batch * inner;
+        strides.matrix = inner;
+    }
+    strides
 }
 
 /// The elements of a tensor with its axes in another order.

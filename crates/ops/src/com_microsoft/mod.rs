@@ -11,8 +11,8 @@ crate::registry::operators! {
     dynamic_quantize_mat_mul::DynamicQuantizeMatMul;
     embed_layer_normalization::EmbedLayerNormalization;
     fast_gelu::FastGelu;
-    fused_conv::FusedConv;
-    fused_matmul::FusedMatMul;
+    fused_conv::FusedConv cpu;
+    fused_matmul::FusedMatMul cpu;
     gelu::Gelu;
     group_query_attention::GroupQueryAttention;
     mat_mul_integer_to_float::MatMulIntegerToFloat;
