@@ -43,6 +43,9 @@ _lehr() {
             lehr,man)
                 cmd="lehr__subcmd__man"
                 ;;
+            lehr,optimize)
+                cmd="lehr__subcmd__optimize"
+                ;;
             lehr,run)
                 cmd="lehr__subcmd__run"
                 ;;
@@ -73,6 +76,9 @@ _lehr() {
             lehr__subcmd__help,man)
                 cmd="lehr__subcmd__help__subcmd__man"
                 ;;
+            lehr__subcmd__help,optimize)
+                cmd="lehr__subcmd__help__subcmd__optimize"
+                ;;
             lehr__subcmd__help,run)
                 cmd="lehr__subcmd__help__subcmd__run"
                 ;;
@@ -83,7 +89,7 @@ _lehr() {
 
     case "${cmd}" in
         lehr)
-            opts="-h -V --help --version check inspect convert run bench compare conformance completions man help"
+            opts="-h -V --help --version check inspect convert optimize run bench compare conformance completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -251,7 +257,7 @@ _lehr() {
             return 0
             ;;
         lehr__subcmd__convert)
-            opts="-o -h --output --opset --external-data --verify --tolerance --json --help"
+            opts="-o -h --output --opset --external-data --verify --tolerance --level --optimize --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -277,6 +283,14 @@ _lehr() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --optimize)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -285,7 +299,7 @@ _lehr() {
             return 0
             ;;
         lehr__subcmd__help)
-            opts="check inspect convert run bench compare conformance completions man help"
+            opts="check inspect convert optimize run bench compare conformance completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +438,20 @@ _lehr() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lehr__subcmd__help__subcmd__optimize)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lehr__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -479,6 +507,56 @@ _lehr() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__optimize)
+            opts="-o -h --output --opset --external-data --level --optimize --explain --check --bisect --stop-after --disable --feed --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --opset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --optimize)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bisect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disable)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --feed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -39,8 +39,8 @@ _arguments "${_arguments_options[@]}" : \
 (inspect)
 _arguments "${_arguments_options[@]}" : \
 '*--shape=[Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated]:NAME=SIZES:_default' \
-'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
-'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
 '--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
 '(--json --plan)--text[Print the graph in its text form, large constants as hashes]' \
@@ -59,7 +59,29 @@ _arguments "${_arguments_options[@]}" : \
 '--opset=[Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
 '--verify=[Run the written model on recorded inputs and compare with the recorded outputs]:RECORDED.npz:_files' \
 '--tolerance=[Largest max|a-b| / max|b| that counts as agreement]:RATIO:_default' \
+'--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--external-data[Put weights into a file beside the model]' \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':model -- Model file:_files' \
+&& ret=0
+;;
+(optimize)
+_arguments "${_arguments_options[@]}" : \
+'-o+[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--output=[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--opset=[Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
+'--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--bisect=[Make only the first N edits\: halving N finds the one that is guilty]:N:_default' \
+'--stop-after=[Stop after this pass has run for the first time]:PASS:_default' \
+'*--disable=[Leave a pass out; may be repeated]:PASS:_default' \
+'--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
+'--external-data[Put weights into a file beside the model]' \
+'--explain[Say of every rewrite that did not fire why not]' \
+'--check[Evaluate the model before and after every pass and stop at the first that changes a result\: on the inputs of --feed, else on random ones]' \
 '--json[Print JSON for programs instead of text for people]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -71,8 +93,8 @@ _arguments "${_arguments_options[@]}" : \
 '--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
 '--save=[Save the outputs by name as an .npz file; it appears whole or not at all]:OUT.npz:_files' \
 '--top-k=[Show the K largest elements of each row along the last axis, with probabilities]:K:_default' \
-'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
-'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
 '--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
 '--profile[Measure every node]' \
@@ -91,8 +113,8 @@ _arguments "${_arguments_options[@]}" : \
 '--min-runs=[Measure at least that many runs]:N:_default' \
 '--warmup=[Runs between the first one and the measured ones]:N:_default' \
 '--outputs=[Save the outputs into that folder as raw little-endian f32 files, one for each output]:DIR:_files' \
-'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
-'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
 '--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
 '(--json)--profile[Measure every node as well, in runs of their own]' \
@@ -107,8 +129,8 @@ _arguments "${_arguments_options[@]}" : \
 '--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
 '*--shape=[Size of a symbolic dimension, as N=1, or whole shape of an input, as x=1x3x224x224; may be repeated]:NAME=SIZES:_default' \
 '--tolerance=[Largest max|a-b| / max|b| that counts as agreement]:RATIO:_default' \
-'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
-'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
 '--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
 '--reference[Compare with the reference evaluation of the same model]' \
@@ -121,8 +143,8 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (conformance)
 _arguments "${_arguments_options[@]}" : \
-'--optimize=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
-'--level=[Optimise\: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible]:LEVEL:_default' \
+'--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
+'--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
 '--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
 '--reference[Evaluate every node by its reference definition]' \
@@ -171,6 +193,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(optimize)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (run)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -214,6 +240,7 @@ _lehr_commands() {
 'check:Report every problem of a model and what of it is supported' \
 'inspect:Show signature, operators, parameters, work and memory plan of a model' \
 'convert:Write a model as ONNX of a chosen opset, or in the text form' \
+'optimize:Optimise a model and write it' \
 'run:Run a model on recorded inputs' \
 'bench:Measure load time, run times and memory' \
 'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
@@ -260,6 +287,7 @@ _lehr__subcmd__help_commands() {
 'check:Report every problem of a model and what of it is supported' \
 'inspect:Show signature, operators, parameters, work and memory plan of a model' \
 'convert:Write a model as ONNX of a chosen opset, or in the text form' \
+'optimize:Optimise a model and write it' \
 'run:Run a model on recorded inputs' \
 'bench:Measure load time, run times and memory' \
 'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
@@ -315,6 +343,11 @@ _lehr__subcmd__help__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'lehr help man commands' commands "$@"
 }
+(( $+functions[_lehr__subcmd__help__subcmd__optimize_commands] )) ||
+_lehr__subcmd__help__subcmd__optimize_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help optimize commands' commands "$@"
+}
 (( $+functions[_lehr__subcmd__help__subcmd__run_commands] )) ||
 _lehr__subcmd__help__subcmd__run_commands() {
     local commands; commands=()
@@ -329,6 +362,11 @@ _lehr__subcmd__inspect_commands() {
 _lehr__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'lehr man commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__optimize_commands] )) ||
+_lehr__subcmd__optimize_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr optimize commands' commands "$@"
 }
 (( $+functions[_lehr__subcmd__run_commands] )) ||
 _lehr__subcmd__run_commands() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use lehr::graph::dim::{Assignment, Symbol};
 use lehr::graph::{Dim, TensorType};
-use lehr::{Model, ModelOptions, Tier, ValueType};
+use lehr::{Model, ModelOptions, OptLevel, Tier, ValueType};
 
 use crate::commands;
 use crate::failure::Failure;
@@ -25,6 +25,7 @@ pub enum Command {
     Check(commands::check::Arguments),
     Inspect(commands::inspect::Arguments),
     Convert(commands::convert::Arguments),
+    Optimize(commands::optimize::Arguments),
     Run(commands::run::Arguments),
     Bench(commands::bench::Arguments),
     Compare(commands::compare::Arguments),
@@ -58,8 +59,8 @@ pub struct Execution {
 
 impl Execution {
     /// The level of optimisation; 1 when nothing was said.
-    pub fn level(&self) -> u8 {
-        self.optimize.level.unwrap_or(1)
+    pub fn level(&self) -> OptLevel {
+        self.optimize.or(OptLevel::O1)
     }
 
     /// As options of the library.
@@ -76,9 +77,23 @@ impl Execution {
 /// The level of optimisation.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Optimize {
-    /// Optimise: 0 not at all, 1 without changing results beyond rounding, 2 as far as possible
-    #[arg(long = "optimize", visible_alias = "level", value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=2))]
-    pub level: Option<u8>,
+    /// How much to optimise: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and
+    /// may change rounding, 3 also what trades load time or memory for speed
+    #[arg(long = "optimize", visible_alias = "level", value_name = "LEVEL", value_parser = parse_level)]
+    level: Option<OptLevel>,
+}
+
+impl Optimize {
+    /// The level, or that one when nothing was said.
+    pub fn or(self, default: OptLevel) -> OptLevel {
+        self.level.unwrap_or(default)
+    }
+}
+
+fn parse_level(text: &str) -> Result<OptLevel, String> {
+    let levels = OptLevel::ALL.into_iter().zip(["0", "1", "2", "3"]);
+    let found = levels.into_iter().find(|(level, digit)| *digit == text || level.name() == text);
+    found.map(|(level, _)| level).ok_or_else(|| "expected 0, 1, 2 or 3".to_owned())
 }
 
 /// Recorded inputs.

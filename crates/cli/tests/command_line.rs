@@ -283,6 +283,24 @@ fn convert_verifies_and_compare_finds_the_difference() {
 }
 
 #[test]
+fn optimize_reports_and_keeps_results() {
+    let folder = Folder::new("optimize");
+    let (source, out) = (folder.path("in.txt"), folder.path("out.onnx"));
+    let graph = "graph { input %x: f32[N,3] %a = Identity(%x) %b = Relu(%a) output %b as \"y\" }";
+    fs::write(&source, graph).unwrap();
+    let json = json_of(&lehr!("optimize", source, "-o", out, "--check", "--explain", "--json"));
+    assert_eq!((&json["nodes_before"], &json["nodes_after"]), (&Value::from(2), &Value::from(1)));
+    assert_eq!((&json["unchecked"], &json["notes"].is_array()), (&Value::Null, &true));
+    let kept = ["--disable", "remove_identities", "--stop-after", "fold_constants"];
+    let json = json_of(&lehr!("optimize", source, "-o", out, "--json", kept[0], kept[1], kept[2], kept[3]));
+    assert_eq!(json["nodes_after"], 2);
+    assert_eq!(json_of(&lehr!("optimize", source, "-o", out, "--json", "--bisect", "0"))["edits"], 0);
+    let text = stdout_of(&lehr!("optimize", source, "-o", out, "--level", "1"));
+    assert!(text.contains("2 nodes became 1") && text.contains("opset"), "{text}");
+    assert_fails(&lehr!("optimize", source, "-o", out, "--disable", "nonsense"), 2, "remove_identities");
+}
+
+#[test]
 fn conformance_counts_and_judges() {
     let folder = Folder::new("conformance");
     for (case, y) in [("good", 1.5), ("wrong", 2.5), ("unrecorded", f32::NAN)] {

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! The items at the top of this crate are the stable interface. The modules that re-export whole layers ([`graph`],
-//! [`ops`], [`onnx`], [`runtime`], [`tensor`]) are for tools that look inside models; they change between versions.
+//! [`ops`], [`onnx`], [`passes`], [`runtime`], [`tensor`]) are for tools that look inside models; they change between versions.
 //!
 //! # Invariants
 //! - Every file that can not be used gives all its problems at once, never a panic.
@@ -33,10 +33,12 @@ mod model;
 pub use lehr_formats::onnx;
 pub use lehr_graph as graph;
 pub use lehr_ops as ops;
+pub use lehr_passes as passes;
 pub use lehr_runtime as runtime;
 pub use lehr_tensor as tensor;
 
 pub use lehr_graph::{Datum, Diagnostic, Shape, ValueType};
+pub use lehr_passes::OptLevel;
 pub use lehr_runtime::{
     CancelToken, CompiledModel, FeedError, Feeds, Keep, Outputs, Port, RunError, Session, Tier,
 };

@@ -1,6 +1,6 @@
 //! A model file and the way from it to a session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use lehr_formats::onnx;
 use lehr_graph::diagnostic::{Code, has_errors};
 use lehr_graph::{Diagnostic, Graph, text};
 use lehr_ops::registry::Operators;
+use lehr_passes::{OptLevel, Options as PassOptions, PassError, Report, pipeline};
 use lehr_runtime::{CompileError, CompileOptions, CompiledModel, Keep, Port, Session, Tier};
 use lehr_tensor::Bytes;
 
@@ -23,8 +24,8 @@ pub struct Model {
 /// How a model is made to run.
 #[derive(Clone, Debug)]
 pub struct ModelOptions {
-    /// How much the graph is optimised: 0 not at all, 1 what never changes results beyond rounding, 2 everything.
-    pub optimize: u8,
+    /// How much the graph is optimised.
+    pub optimize: OptLevel,
     /// Threads; `None` takes one for each physical core. Results do not depend on it.
     pub threads: Option<usize>,
     /// Inner values to give out behind the outputs.
@@ -37,7 +38,7 @@ pub struct ModelOptions {
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        Self { optimize: 1, threads: None, keep: Keep::Nothing, isa: None, reference: false }
+        Self { optimize: OptLevel::O1, threads: None, keep: Keep::Nothing, isa: None, reference: false }
     }
 }
 
@@ -48,6 +49,9 @@ pub enum ModelError {
     /// The file can not be used; all findings, warnings included.
     #[error("{}", in_lines(.0))]
     Unusable(Vec<Diagnostic>),
+    /// A pass is at fault.
+    #[error(transparent)]
+    Optimize(#[from] PassError),
     /// The graph can not be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -58,7 +62,7 @@ impl ModelError {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match self {
             Self::Unusable(findings) => findings,
-            Self::Compile(_) => &[],
+            Self::Optimize(_) | Self::Compile(_) => &[],
         }
     }
 }
@@ -196,11 +200,25 @@ impl Model {
             .collect()
     }
 
+    /// Optimises the graph; the report says what was done, and why the rest was not.
+    ///
+    /// # Errors
+    /// [`ModelError::Optimize`].
+    pub fn optimized(mut self, level: OptLevel, options: &PassOptions) -> Result<(Self, Report), ModelError> {
+        let report = pipeline(level).run(&mut self.graph, options)?;
+        Ok((self, report))
+    }
+
     /// Optimises and compiles the model.
     ///
     /// # Errors
-    /// [`ModelError::Compile`].
+    /// [`ModelError::Optimize`], [`ModelError::Compile`].
     pub fn compile(&self, options: &ModelOptions) -> Result<CompiledModel, ModelError> {
+        let mut graph = self.graph.clone();
+        if options.optimize > OptLevel::O0 {
+            let passes = PassOptions { keep: kept_names(&graph, &options.keep), ..PassOptions::default() };
+            pipeline(options.optimize).run(&mut graph, &passes)?;
+        }
         let compile = CompileOptions {
             keep: options.keep.clone(),
             isa: options.isa,
@@ -208,7 +226,7 @@ impl Model {
             kernels: !options.reference,
             ..CompileOptions::default()
         };
-        Ok(CompiledModel::new(self.graph.clone(), compile)?)
+        Ok(CompiledModel::new(graph, compile)?)
     }
 
     /// Optimises and compiles the model for one session.
@@ -237,5 +255,14 @@ impl Model {
     /// As [`Model::write_onnx`].
     pub fn to_onnx(&self, options: &onnx::WriteOptions) -> Result<Vec<u8>, ModelError> {
         onnx::to_bytes(&self.graph, options).map_err(ModelError::Unusable)
+    }
+}
+
+/// Names of the values that must outlive the passes.
+fn kept_names(graph: &Graph, keep: &Keep) -> BTreeSet<String> {
+    match keep {
+        Keep::Nothing => BTreeSet::new(),
+        Keep::Named(names) => names.iter().cloned().collect(),
+        Keep::All => graph.value_ids().filter_map(|id| graph.value(id).name().map(str::to_owned)).collect(),
     }
 }

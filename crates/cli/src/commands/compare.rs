@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lehr::comparison::{Difference, agree, difference};
-use lehr::{Datum, Feeds, Keep, Model, ModelOptions, Outputs};
+use lehr::{Datum, Feeds, Keep, Model, ModelOptions, OptLevel, Outputs};
 use serde_json::{Value, json};
 
 use crate::arguments::{Execution, Feed, Json, Shapes, Tolerance};
@@ -85,12 +85,12 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    fn run(&self, keep: Keep, optimize: u8) -> Result<(Outputs, Outputs), Failure> {
+    fn run(&self, keep: Keep, optimize: OptLevel) -> Result<(Outputs, Outputs), Failure> {
         let options = ModelOptions { keep, optimize, ..self.arguments.execution.options() };
         let feeds = || self.fed.iter().cloned().collect::<Feeds>();
         let ours = super::session(self.a, &options, &self.arguments.a)?.run(feeds())?;
         let options = match self.arguments.reference {
-            true => ModelOptions { reference: true, optimize: 0, ..options },
+            true => ModelOptions { reference: true, optimize: OptLevel::O0, ..options },
             false => options,
         };
         Ok((ours, super::session(self.b, &options, self.path_b)?.run(feeds())?))
@@ -98,7 +98,7 @@ impl Sides<'_> {
 
     /// The first value of A, in the order of execution, that differs from the value of that name in B.
     fn first_diverging(&self) -> Result<Option<(String, String)>, Failure> {
-        let (ours, theirs) = self.run(Keep::All, 0)?;
+        let (ours, theirs) = self.run(Keep::All, OptLevel::O0)?;
         let by_name: HashMap<&str, &Datum> = theirs.kept().collect();
         let pairs = ours.kept().filter_map(|(name, value)| Some((name, value, *by_name.get(name)?)));
         for (name, ours, theirs) in pairs {

@@ -7,10 +7,11 @@ use clap::Args;
 use lehr::comparison::agree;
 use lehr::graph::text::print_full;
 use lehr::onnx::WriteOptions;
-use lehr::{Feeds, Model, ModelOptions};
+use lehr::passes::Options;
+use lehr::{Feeds, Model, ModelOptions, OptLevel};
 use serde_json::{Value, json};
 
-use crate::arguments::{Json, Tolerance, Writing};
+use crate::arguments::{Json, Optimize, Tolerance, Writing};
 use crate::failure::Failure;
 use crate::{atomic, feeds};
 
@@ -31,11 +32,17 @@ pub struct Arguments {
     tolerance: Tolerance,
 
     #[command(flatten)]
+    optimize: Optimize,
+
+    #[command(flatten)]
     json: Json,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let level = arguments.optimize.or(OptLevel::O0);
     let model = super::load(&arguments.model)?;
+    let optimized = model.optimized(level, &Options::default());
+    let (model, _) = optimized.map_err(|error| Failure::model(&arguments.model, error))?;
     let mut report = write(&model, &arguments.writing)?;
     if let Some(recorded) = &arguments.verify {
         let compared = verify(&arguments.writing.output, recorded, arguments.tolerance.tolerance)?;
@@ -84,7 +91,7 @@ fn verify(path: &Path, recorded: &Path, tolerance: f64) -> Result<usize, Failure
     if recording.outputs.is_empty() {
         return Err(Failure::Message(format!("'{}' holds no outputs to verify with", recorded.display())));
     }
-    let options = ModelOptions { optimize: 0, ..ModelOptions::default() };
+    let options = ModelOptions { optimize: OptLevel::O0, ..ModelOptions::default() };
     let feeds: Feeds = recording.inputs.into_iter().collect();
     let outputs = super::session(&model, &options, path)?.run(feeds)?;
     for (name, expected) in &recording.outputs {

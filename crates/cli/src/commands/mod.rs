@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod convert;
 pub mod generate;
 pub mod inspect;
+pub mod optimize;
 pub mod run;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Optimize(arguments) => optimize::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
