@@ -8,7 +8,7 @@ use crate::attribute::{Attribute, AttributeValue, Attributes};
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::ids::ValueId;
-use crate::op::Op;
+use crate::op::{Op, OpRef};
 use crate::origin::Origin;
 use crate::signature::Signature;
 use crate::types::ValueType;
@@ -150,12 +150,24 @@ impl<'a> ReadCx<'a> {
         inputs: Vec<Option<ValueId>>,
         n: usize,
     ) -> Result<ReadValues, OpError> {
+        self.emit_shared(Arc::new(op), inputs, n)
+    }
+
+    /// An operator that another node holds too, on the given inputs.
+    ///
+    /// # Errors
+    /// Those of the operator's inference.
+    pub fn emit_shared(
+        &mut self,
+        op: OpRef,
+        inputs: Vec<Option<ValueId>>,
+        n: usize,
+    ) -> Result<ReadValues, OpError> {
         let (most, got) = (op.schema().inputs.1, inputs.len());
         if got > most {
             return Err(OpError::shape(format!("expected at most {most} inputs, got {got}")));
         }
-        let node =
-            self.graph.add_node(Arc::new(op), inputs, n, self.node.name.as_str(), self.origin.clone())?;
+        let node = self.graph.add_node(op, inputs, n, self.node.name.as_str(), self.origin.clone())?;
         Ok(self.graph.node(node).outputs().to_vec())
     }
 
