@@ -37,6 +37,7 @@ mod error_function;
 mod formula;
 mod fourier;
 mod heads;
+mod integer_kernel;
 mod iteration;
 mod legacy_broadcast;
 mod line_cpu;
@@ -61,6 +62,7 @@ mod softmax_axis;
 mod symbolic;
 #[cfg(test)]
 mod testing;
+mod transposed_kernel;
 mod variadic;
 mod window_function;
 
@@ -99,8 +101,8 @@ registry::operators! {
     constant::Constant;
     constant_of_shape::ConstantOfShape;
     conv::Conv cpu;
-    conv_integer::ConvInteger;
-    conv_transpose::ConvTranspose;
+    conv_integer::ConvInteger cpu;
+    conv_transpose::ConvTranspose cpu;
     cos::Cos cpu;
     cosh::Cosh;
     cum_prod::CumProd;
@@ -157,7 +159,7 @@ registry::operators! {
     lrn::Lrn;
     lstm::Lstm cpu;
     matmul::MatMul cpu;
-    matmul_integer::MatMulInteger;
+    matmul_integer::MatMulInteger cpu;
     max::Max cpu;
     max_pool::MaxPool cpu;
     max_roi_pool::MaxRoiPool;
@@ -182,7 +184,7 @@ registry::operators! {
     p_relu::PRelu cpu;
     pad::Pad;
     pow::Pow cpu;
-    qlinear_conv::QLinearConv;
+    qlinear_conv::QLinearConv cpu;
     qlinear_matmul::QLinearMatMul;
     quantize_linear::QuantizeLinear;
     random_normal::RandomNormal;
