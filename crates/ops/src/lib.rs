@@ -55,6 +55,7 @@ mod quantization;
 mod random;
 mod recurrent_kernel;
 mod reduction;
+mod resample;
 mod scan_8;
 mod scatter_reduction;
 mod sequence_position;
@@ -71,6 +72,7 @@ registry::operators! {
     acos::Acos;
     acosh::Acosh;
     add::Add cpu;
+    affine_grid::AffineGrid;
     and::And;
     arg_max::ArgMax;
     arg_min::ArgMin;
@@ -94,7 +96,9 @@ registry::operators! {
     causal_conv_with_state::CausalConvWithState;
     ceil::Ceil cpu;
     celu::Celu;
+    center_crop_pad::CenterCropPad;
     clip::Clip cpu;
+    col2im::Col2Im;
     compress::Compress;
     concat::Concat;
     concat_from_sequence::ConcatFromSequence;
@@ -134,6 +138,7 @@ registry::operators! {
     global_max_pool::GlobalMaxPool cpu;
     greater::Greater;
     greater_or_equal::GreaterOrEqual;
+    grid_sample::GridSample;
     group_normalization::GroupNormalization;
     gru::Gru cpu;
     hamming_window::HammingWindow;
@@ -174,6 +179,7 @@ registry::operators! {
     multinomial::Multinomial;
     neg::Neg cpu;
     negative_log_likelihood_loss::NegativeLogLikelihoodLoss;
+    non_max_suppression::NonMaxSuppression;
     non_zero::NonZero;
     not::Not;
     one_hot::OneHot;
@@ -205,6 +211,7 @@ registry::operators! {
     reduce_sum_square::ReduceSumSquare;
     relu::Relu cpu;
     reshape::Reshape;
+    resize::Resize;
     reverse_sequence::ReverseSequence;
     rms_normalization::RmsNormalization cpu;
     rnn::Rnn cpu;
@@ -248,6 +255,7 @@ registry::operators! {
     swish::Swish cpu;
     tan::Tan;
     tanh::Tanh cpu;
+    tensor_scatter::TensorScatter;
     thresholded_relu::ThresholdedRelu;
     tile::Tile;
     top_k::TopK;
@@ -255,6 +263,7 @@ registry::operators! {
     trilu::Trilu;
     unique::Unique;
     unsqueeze::Unsqueeze;
+    upsample::Upsample;
     r#where::Where cpu;
     xor::Xor;
 }
