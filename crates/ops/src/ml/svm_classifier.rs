@@ -202,14 +202,11 @@ impl<'a> Machine<'a> {
         const CLIP: f64 = 1e-7;
         let k = self.classes;
         let mut pairs = vec![vec![0.0; k]; k];
-        let mut at = 0;
-        for i in 0..k {
-            for j in i + 1..k {
-                let p = 1.0 - logistic(scores[at] * f64::from(a[at]) + f64::from(b[at]));
-                pairs[i][j] = p.clamp(CLIP, 1.0 - CLIP);
-                pairs[j][i] = 1.0 - pairs[i][j];
-                at += 1;
-            }
+        let above = (0..k).flat_map(|i| (i + 1..k).map(move |j| (i, j)));
+        for (at, (i, j)) in above.enumerate() {
+            let p = 1.0 - logistic(scores[at] * f64::from(a[at]) + f64::from(b[at]));
+            pairs[i][j] = p.clamp(CLIP, 1.0 - CLIP);
+            pairs[j][i] = 1.0 - pairs[i][j];
         }
         couple(&pairs)
     }
