@@ -181,7 +181,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    const ALL: [Attempt; 8] = [
+    const ALL: [Attempt; 11] = [
         Attempt { size: 2, step: 1, below: 2 },
         Attempt { size: 2, step: 0, below: 2 },
         Attempt { size: 1, step: 0, below: 2 },
@@ -190,6 +190,10 @@ impl Attempt {
         Attempt { size: 16, step: 0, below: 2 },
         Attempt { size: 2, step: 0, below: 1 },
         Attempt { size: 32, step: 0, below: 2 },
+        // Pictures and sound: a batch of one, and enough for several strides and windows.
+        Attempt { size: 1, step: 63, below: 2 },
+        Attempt { size: 64, step: 0, below: 2 },
+        Attempt { size: 1, step: 1279, below: 2 },
     ];
 }
 

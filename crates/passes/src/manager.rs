@@ -438,7 +438,7 @@ mod tests {
         assert_eq!(nodes(|_| {}).unwrap(), (1, 3));
         assert_eq!(nodes(|o| o.bisect = Some(2)).unwrap(), (2, 2));
         assert_eq!(nodes(|o| o.bisect = Some(0)).unwrap(), (4, 0));
-        assert_eq!(nodes(|o| drop(o.disable.insert("remove_identities".into()))).unwrap(), (4, 0));
+        assert_eq!(nodes(|o| o.disable = ["remove_identities".into()].into()).unwrap(), (4, 0));
         assert_eq!(nodes(|o| o.stop_after = Some("materialise_shapes".into())).unwrap(), (4, 0));
         let error = nodes(|o| o.stop_after = Some("nonsense".into())).unwrap_err().to_string();
         assert!(
