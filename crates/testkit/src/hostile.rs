@@ -6,6 +6,7 @@ use lehr_formats::onnx;
 use lehr_graph::Graph;
 use lehr_graph::text;
 use lehr_graph::verify::{Level, verify};
+use lehr_graph::wire;
 use lehr_ops::registry::Operators;
 
 use crate::bounded::{Limits, run_bounded};
@@ -33,8 +34,20 @@ pub fn text_graph(bytes: &[u8]) {
     assert!(again == graph, "printing and parsing changed the graph:\n{printed}");
     // The text form writes any graph; the verifier says which make sense.
     if verify(&graph, Level::Wellformed).is_ok() {
+        let encoded = wire::encode_inline(&graph).expect("a well-formed graph has a binary form");
+        let decoded = wire::decode_inline(&encoded.into(), &Operators).expect("what was encoded decodes");
+        assert!(decoded == graph, "encoding and decoding changed the graph:\n{printed}");
         let _ = run_bounded(&graph, 1, Limits::default());
     }
+}
+
+/// The bytes as a binary graph; what decodes must encode and decode again to the same.
+pub fn wire_graph(bytes: &[u8]) {
+    let Ok(graph) = wire::decode_inline(&Bytes::copy_from_slice(bytes), &Operators) else { return };
+    let encoded = wire::encode_inline(&graph).expect("a decoded graph has a binary form");
+    let again = wire::decode_inline(&encoded.into(), &Operators).expect("what was encoded decodes");
+    assert!(again == graph, "encoding and decoding changed the graph");
+    let _ = run_bounded(&graph, 1, Limits::default());
 }
 
 /// The bytes as an `.npy` or `.npz` file.
