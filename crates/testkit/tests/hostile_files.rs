@@ -79,6 +79,11 @@ fn text_graphs() {
 }
 
 #[test]
+fn wire_graphs() {
+    survive("wire", hostile::wire_graph, rounds(60));
+}
+
+#[test]
 fn npy_files() {
     survive("npy", hostile::npy_file, rounds(200));
 }
