@@ -66,7 +66,8 @@ fn session(options: CompileOptions) -> Session {
 #[test]
 fn runs_agree_with_the_reference_on_every_thread_count_and_again() {
     for flag in [true, false] {
-        let fed = inputs(5, flag);
+        // Large enough to be split between threads, with an uneven rest.
+        let fed = inputs(301, flag);
         let expected = Reference::default().run(&sample(), fed.iter().cloned().map(Some).collect()).unwrap();
         for (threads, kernels) in [(1, true), (2, true), (5, true), (1, false)] {
             let mut session =
