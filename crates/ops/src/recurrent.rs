@@ -236,7 +236,7 @@ impl RecurrentAttributes<'_> {
         let (&[first, second, input], &[directions, _, hidden]) = (x, r) else {
             return Err(OpError::shape(format!("inputs 0 and 2: expected rank 3, got {x:?} and {r:?}")));
         };
-        let rows = self.gates.checked_mul(hidden).unwrap_or(usize::MAX);
+        let rows = self.gates.saturating_mul(hidden);
         let expected = self.directions();
         let fits = directions == expected && w == [expected, rows, input] && r == [expected, rows, hidden];
         let named = self.hidden_size.is_none_or(|size| usize::try_from(size) == Ok(hidden));

@@ -47,12 +47,15 @@ impl Op for RmsNormalization {
     }
 }
 
+/// Normalised values, the inverse roots and the shape of these.
+type RootMeanSquare = (Vec<f64>, Vec<f64>, Vec<usize>);
+
 /// Input 0 over its root mean square, times input 1; and the inverse roots with their shape.
 pub(crate) fn root_mean_square(
     cx: &EvalCx<'_>,
     axis: i64,
     epsilon: f32,
-) -> Result<(Vec<f64>, Vec<f64>, Vec<usize>), OpError> {
+) -> Result<RootMeanSquare, OpError> {
     let x = cx.tensor(0)?;
     let layers = Layers::new(x.shape(), axis)?;
     let mut y = floats(cx, 0)?;

@@ -335,7 +335,8 @@ mod tests {
                 assert_eq!(bound, Dim::from(fitted.axes[0].output), "{attributes:?} at {size}");
             }
         }
-        let same = attributes(AutoPad::NotSet, &[1], &[1, 1], false).output_dims(Some(&[3]), &[h.clone()]);
+        let same = attributes(AutoPad::NotSet, &[1], &[1, 1], false)
+            .output_dims(Some(&[3]), std::slice::from_ref(&h));
         assert_eq!(same.unwrap(), [h]);
     }
 
