@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use lehr_formats::onnx;
-use lehr_graph::Graph;
 use lehr_graph::text;
 use lehr_graph::verify::{Level, verify};
 use lehr_graph::wire;
