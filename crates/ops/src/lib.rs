@@ -148,6 +148,7 @@ registry::operators! {
     hardmax::Hardmax;
     identity::Identity;
     r#if::If;
+    image_decoder::ImageDecoder;
     instance_normalization::InstanceNormalization;
     is_inf::IsInf;
     is_nan::IsNaN;
@@ -209,6 +210,7 @@ registry::operators! {
     reduce_prod::ReduceProd;
     reduce_sum::ReduceSum cpu;
     reduce_sum_square::ReduceSumSquare;
+    regex_full_match::RegexFullMatch;
     relu::Relu cpu;
     reshape::Reshape;
     resize::Resize;
@@ -249,6 +251,9 @@ registry::operators! {
     sqrt::Sqrt cpu;
     squeeze::Squeeze;
     stft::Stft;
+    string_concat::StringConcat;
+    string_normalizer::StringNormalizer;
+    string_split::StringSplit;
     sub::Sub cpu;
     sum::Sum;
     swiglu::SwiGLU cpu;
@@ -256,6 +261,7 @@ registry::operators! {
     tan::Tan;
     tanh::Tanh cpu;
     tensor_scatter::TensorScatter;
+    tf_idf_vectorizer::TfIdfVectorizer;
     thresholded_relu::ThresholdedRelu;
     tile::Tile;
     top_k::TopK;

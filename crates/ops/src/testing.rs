@@ -239,3 +239,9 @@ pub(crate) fn numbers(dtype: DataType, shape: &[usize], values: &[f64]) -> Tenso
     let wide = Tensor::from_slice(shape, values).expect("the shape fits");
     wide.cast(dtype, Default::default()).expect("numbers cast")
 }
+
+/// A shorthand for tests: a tensor of texts.
+pub(crate) fn texts(shape: &[usize], values: &[&str]) -> Tensor {
+    let values = values.iter().map(|text| (*text).to_owned()).collect();
+    Tensor::from_strings(shape, values).expect("the shape fits")
+}
