@@ -26,8 +26,12 @@ commands:
               --slow adds the long sweeps
   tidy        the repository's own rules: crate edges, file names and lengths, docs of each crate
   fetch       download and unpack what the tests need into target/fetched
+  docs        write the generated pages under docs/ anew
   codegen     regenerate checked-in code (cargo run -p xtask --features codegen -- codegen)
 ";
+
+/// Packages and test binaries that hold generated pages.
+const GENERATED_PAGES: [(&str, &str); 2] = [("lehr", "supported_operators"), ("lehr-cli", "command_line")];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         }
         ["tidy"] => run_tidy(),
         ["fetch"] => fetch_everything(),
+        ["docs"] => write_docs(),
         ["codegen"] => codegen::run(),
         _ => {
             eprint!("{USAGE}");
@@ -63,6 +68,22 @@ fn fetch_everything() -> Outcome {
     let suite = [fetch::ONNX_SUITE];
     let packages = suite.iter().chain(fetch::MODELS);
     all_well(packages.filter_map(|package| fetch::package(package).err()).collect())
+}
+
+/// The tests that hold generated pages against the code write them when asked to.
+fn write_docs() -> Outcome {
+    for (package, test) in GENERATED_PAGES {
+        let status = std::process::Command::new(env!("CARGO"))
+            .args(["test", "--quiet", "--package", package, "--test", test])
+            .current_dir(root())
+            .env("LEHR_WRITE_DOCS", "1")
+            .status()
+            .map_err(|error| format!("cargo can not be started: {error}"))?;
+        if !status.success() {
+            return Err(format!("the pages of {package} could not be written"));
+        }
+    }
+    Ok(())
 }
 
 fn run_tidy() -> Outcome {

@@ -11,6 +11,8 @@ use crate::cpu::CpuOp;
 pub struct Registration {
     /// Its facts.
     pub schema: &'static OpSchema,
+    /// Whether the operator has a fast way.
+    pub has_cpu: bool,
     /// Its fast way, if the operator has one.
     pub cpu: fn(&dyn Op) -> Option<&dyn CpuOp>,
 }
@@ -26,11 +28,12 @@ macro_rules! operators {
             &[$($crate::registry::operators!(@row $module $ty $($cpu)?)),*];
     };
     (@row $module:ident $ty:ident) => {
-        $crate::registry::Registration { schema: &$module::$ty::SCHEMA, cpu: |_| None }
+        $crate::registry::Registration { schema: &$module::$ty::SCHEMA, has_cpu: false, cpu: |_| None }
     };
     (@row $module:ident $ty:ident cpu) => {
         $crate::registry::Registration {
             schema: &$module::$ty::SCHEMA,
+            has_cpu: true,
             cpu: |op| op.downcast_ref::<$module::$ty>().map(|op| op as &dyn $crate::cpu::CpuOp),
         }
     };
