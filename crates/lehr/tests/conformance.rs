@@ -11,21 +11,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lehr::conformance::{ConformanceOptions, Verdict, find_cases, run_case};
 use lehr::onnx::data::write_tensor_message;
-use lehr::{Model, ModelOptions, Tensor};
+use lehr::{Model, ModelOptions, OptLevel, Tensor};
 
 const EXPECTATIONS: &str = include_str!("conformance_expectations.tsv");
 
 /// One way to run the suite.
 struct Mode {
     name: &'static str,
-    optimize: u8,
+    optimize: OptLevel,
     export: bool,
 }
 
 const MODES: [Mode; 3] = [
-    Mode { name: "unoptimised", optimize: 0, export: false },
-    Mode { name: "optimised", optimize: 2, export: false },
-    Mode { name: "exported", optimize: 1, export: true },
+    Mode { name: "unoptimised", optimize: OptLevel::O0, export: false },
+    Mode { name: "optimised", optimize: OptLevel::O2, export: false },
+    Mode { name: "exported", optimize: OptLevel::O1, export: true },
 ];
 
 /// A folder that is removed at the end.

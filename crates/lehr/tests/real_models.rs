@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lehr::onnx::WriteOptions;
 use lehr::runtime::Feeds;
 use lehr::tensor::npz;
-use lehr::{DataType, Datum, Model, ModelOptions, Tensor};
+use lehr::{DataType, Datum, Model, ModelOptions, OptLevel, Tensor};
 
 /// Largest difference relative to the largest recorded value.
 const TOLERANCE: f64 = 1e-4;
@@ -68,7 +68,7 @@ fn difference(got: &Tensor, want: &Tensor) -> Result<f64, String> {
     if got.iter().any(|v| v.is_nan()) { Err("NaN".into()) } else { Ok(relative) }
 }
 
-fn hold(case: &Case, model: &Model, optimize: u8) -> Result<f64, String> {
+fn hold(case: &Case, model: &Model, optimize: OptLevel) -> Result<f64, String> {
     let mut session =
         model.session(&ModelOptions { optimize, ..Default::default() }).map_err(|e| e.to_string())?;
     let outputs = session.run(case.feeds.iter().cloned().collect::<Feeds>()).map_err(|e| e.to_string())?;
@@ -114,7 +114,7 @@ fn answers_are_those_of_onnx_runtime() {
             Model::from_onnx(written, None).unwrap_or_else(|e| panic!("{name}, written and read: {e}"));
         for case in &cases {
             for (way, model, optimize) in
-                [("as read", &model, 0), ("optimised", &model, 2), ("exported", &exported, 1)]
+                [("as read", &model, OptLevel::O0), ("optimised", &model, OptLevel::O2), ("exported", &exported, OptLevel::O1)]
             {
                 match hold(case, model, optimize) {
                     Ok(difference) => {
