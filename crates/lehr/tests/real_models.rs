@@ -11,6 +11,9 @@ use lehr::{DataType, Datum, Model, ModelOptions, OptLevel, Tensor};
 
 /// Largest difference relative to the largest recorded value.
 const TOLERANCE: f64 = 1e-4;
+/// Differences that are rounding whatever the recorded value is: the sigmoid of ONNX Runtime is off by 3e-8 near 0, where
+/// two wake-word probabilities lie (the standard's own evaluator gives ours).
+const ROUNDING: f64 = 1e-7;
 
 struct Case {
     name: String,
@@ -47,7 +50,7 @@ fn affine(bytes: &Tensor, scale: &Tensor, offset: &Tensor) -> Tensor {
     Tensor::from_vec(bytes.shape(), values).unwrap()
 }
 
-/// max|a−b| / max|b| for numbers; other types must be equal.
+/// max|a−b| / max|b| for numbers, 0 within rounding; other types must be equal.
 fn difference(got: &Tensor, want: &Tensor) -> Result<f64, String> {
     if got.shape() != want.shape() || got.dtype() != want.dtype() {
         return Err(format!(
@@ -64,7 +67,7 @@ fn difference(got: &Tensor, want: &Tensor) -> Result<f64, String> {
     let (got, want) = (got.to_f64s().unwrap(), want.to_f64s().unwrap());
     let largest = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let apart = got.iter().zip(&want).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
-    let relative = if largest > 0.0 { apart / largest } else { apart };
+    let relative = if apart <= ROUNDING { 0.0 } else { apart / largest.max(f64::MIN_POSITIVE) };
     if got.iter().any(|v| v.is_nan()) { Err("NaN".into()) } else { Ok(relative) }
 }
 
@@ -113,9 +116,11 @@ fn answers_are_those_of_onnx_runtime() {
         let exported =
             Model::from_onnx(written, None).unwrap_or_else(|e| panic!("{name}, written and read: {e}"));
         for case in &cases {
-            for (way, model, optimize) in
-                [("as read", &model, OptLevel::O0), ("optimised", &model, OptLevel::O2), ("exported", &exported, OptLevel::O1)]
-            {
+            for (way, model, optimize) in [
+                ("as read", &model, OptLevel::O0),
+                ("optimised", &model, OptLevel::O2),
+                ("exported", &exported, OptLevel::O1),
+            ] {
                 match hold(case, model, optimize) {
                     Ok(difference) => {
                         passed += 1;

@@ -23,8 +23,13 @@ fn row(registration: &Registration) -> String {
     let facts = registration.schema;
     let versions = schema::versions(facts.domain, facts.name);
     let oldest = versions.first().map_or(facts.since, |v| v.since);
-    let written = versions.iter().map(|v| v.since).min().map_or("–".to_owned(), |since| since.max(13).to_string());
-    let deprecated = if versions.last().is_some_and(|v| v.deprecated) { " (deprecated, read as its successor)" } else { "" };
+    let written =
+        versions.iter().map(|v| v.since).min().map_or("–".to_owned(), |since| since.max(13).to_string());
+    let deprecated = if versions.last().is_some_and(|v| v.deprecated) {
+        " (deprecated, read as its successor)"
+    } else {
+        ""
+    };
     let fast = if registration.has_cpu { "yes" } else { "" };
     format!("| {}{deprecated} | {oldest} | {} | {written} | {fast} |", facts.name, facts.since)
 }

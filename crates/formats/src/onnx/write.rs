@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto};
-use super::write_graph::write_graph;
+use super::write_graph::{Written, write_graph};
 
 /// The oldest opset that can be asked for.
 pub const OLDEST_WRITABLE_OPSET: i64 = 13;
@@ -27,7 +27,8 @@ const EXTERNAL_ALIGNMENT: usize = 4096;
 /// How a model is written.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// Opset of the default domain, 13 or newer; without one, the lowest from 21 up that can express the graph.
+    /// Opset of the default domain, 13 or newer; without one, the lowest from 21 up that has all operators as they are
+    /// (or needs to express the fewest by simpler ones).
     pub opset: Option<i64>,
     /// Keep weights of 1 KiB and more in a file beside the model. Models that would exceed 1.9 GB do so anyway.
     pub external_data: bool,
@@ -59,26 +60,33 @@ pub fn to_message(graph: &Graph, options: &WriteOptions) -> Result<ModelProto, V
         Some(opset) => opset..=opset,
         None => PREFERRED_OPSET..=NEWEST_OPSET,
     };
+    let mut best: Option<(i64, Written)> = None;
     let mut problems = Vec::new();
     for opset in range {
         let written = write_graph(graph, opset);
-        if written.problems.is_empty() {
-            let mut proto = ModelProto {
-                ir_version: Some(ir_version(opset)),
-                producer_name: Some("lehr".into()),
-                producer_version: Some(env!("CARGO_PKG_VERSION").into()),
-                graph: Some(written.graph),
-                ..ModelProto::default()
-            };
-            let import =
-                |(domain, version)| OperatorSetIdProto { domain: Some(domain), version: Some(version) };
-            proto.opset_import = written.domains.into_iter().map(import).collect();
-            proto.metadata_props = graph.meta().iter().map(|(k, v)| entry(k, v)).collect();
-            return Ok(proto);
+        if !written.problems.is_empty() {
+            problems = written.problems;
+            continue;
         }
-        problems = written.problems;
+        let whole = written.expanded == 0;
+        if best.as_ref().is_none_or(|(_, b)| written.expanded < b.expanded) {
+            best = Some((opset, written));
+        }
+        if whole {
+            break;
+        }
     }
-    Err(problems)
+    let Some((opset, written)) = best else { return Err(problems) };
+    let import = |(domain, version)| OperatorSetIdProto { domain: Some(domain), version: Some(version) };
+    Ok(ModelProto {
+        ir_version: Some(ir_version(opset)),
+        producer_name: Some("lehr".into()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+        graph: Some(written.graph),
+        opset_import: written.domains.into_iter().map(import).collect(),
+        metadata_props: graph.meta().iter().map(|(k, v)| entry(k, v)).collect(),
+        ..ModelProto::default()
+    })
 }
 
 /// The graph as the bytes of a model file.

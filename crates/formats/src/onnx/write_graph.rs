@@ -29,16 +29,24 @@ pub(super) struct Written {
     pub graph: GraphProto,
     pub domains: Vec<(String, i64)>,
     pub problems: Vec<Diagnostic>,
+    /// How many nodes are written by what they consist of although a newer opset has them as they are.
+    pub expanded: usize,
 }
 
 /// Writes `graph` for `opset` of the default domain.
 pub(super) fn write_graph(graph: &Graph, opset: i64) -> Written {
-    let mut writer =
-        Writer { opset, used: HashSet::new(), counter: 0, domains: BTreeSet::new(), problems: Vec::new() };
+    let mut writer = Writer {
+        opset,
+        used: HashSet::new(),
+        counter: 0,
+        domains: BTreeSet::new(),
+        problems: Vec::new(),
+        expanded: 0,
+    };
     let proto = writer.graph(graph, &[]);
     writer.domains.insert(String::new());
     let domains = writer.domains.iter().map(|d| (d.clone(), version_of(d, opset))).collect();
-    Written { graph: proto, domains, problems: writer.problems }
+    Written { graph: proto, domains, problems: writer.problems, expanded: writer.expanded }
 }
 
 struct Writer {
@@ -48,6 +56,7 @@ struct Writer {
     counter: usize,
     domains: BTreeSet<String>,
     problems: Vec<Diagnostic>,
+    expanded: usize,
 }
 
 /// Names of the values of one graph in the file.
@@ -119,7 +128,7 @@ impl Writer {
             Err(why) => why,
         };
         match self.expand(graph, id, names, proto) {
-            true => (),
+            true => self.expanded += usize::from(is_standard(node)),
             false => self.refuse(node, why),
         }
     }
@@ -340,6 +349,11 @@ impl Writer {
         let finding = Diagnostic::error(Code::NotWritable, why).at(at);
         self.problems.push(finding.help("ask for a newer opset, or replace the operator"));
     }
+}
+
+fn is_standard(node: &Node) -> bool {
+    let facts = node.op().schema();
+    !schema::versions(facts.domain, facts.name).is_empty()
 }
 
 /// The table above all operators decides what a node of that opset may look like.
