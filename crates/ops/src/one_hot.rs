@@ -64,7 +64,7 @@ impl Op for OneHot {
 
 fn depth_of(depth: &Tensor) -> Result<usize, OpError> {
     match depth.to_f64s()?[..] {
-        [depth] if depth >= 0.0 && depth < 9e15 => Ok(depth as usize),
+        [depth] if (0.0..9e15).contains(&depth) => Ok(depth as usize),
         [depth] => Err(OpError::value(format!("depth is {depth}, expected at least 0"))),
         ref other => Err(OpError::shape(format!("depth needs one element, got {}", other.len()))),
     }

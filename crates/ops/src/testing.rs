@@ -12,6 +12,9 @@ use crate::cpu::{Buffers, RunCx};
 use crate::evaluate::Reference;
 use crate::registry::cpu_op;
 
+/// The outputs of each way that an operator has, by its name.
+pub(crate) type Ways = Vec<(String, Vec<Option<Datum>>)>;
+
 /// A case under construction.
 pub(crate) struct Case {
     op: OpRef,
@@ -83,7 +86,7 @@ impl Case {
     }
 
     /// Outputs of every way, named.
-    pub(crate) fn run(&self, n_outputs: usize) -> Result<Vec<(String, Vec<Option<Datum>>)>, OpError> {
+    pub(crate) fn run(&self, n_outputs: usize) -> Result<Ways, OpError> {
         let types: Vec<_> = self.inputs.iter().map(|d| d.as_ref().map(forget_contents)).collect();
         let inferred = self.infer(&types, n_outputs)?;
         let environment = Reference::default();
@@ -130,11 +133,7 @@ impl Case {
         Ok(Some(outputs))
     }
 
-    fn fast(
-        &self,
-        types: &[Option<ValueType>],
-        inferred: &[ValueType],
-    ) -> Result<Vec<(String, Vec<Option<Datum>>)>, OpError> {
+    fn fast(&self, types: &[Option<ValueType>], inferred: &[ValueType]) -> Result<Ways, OpError> {
         let Some(op) = cpu_op(&*self.op) else { return Ok(Vec::new()) };
         let constants = self.constants();
         let io = Signature {
