@@ -163,7 +163,10 @@ impl<'a> ReadCx<'a> {
         inputs: Vec<Option<ValueId>>,
         n: usize,
     ) -> Result<ReadValues, OpError> {
-        let (most, got) = (op.schema().inputs.1, inputs.len());
+        let ((least, most), got) = (op.schema().inputs, inputs.len());
+        if got < least {
+            return Err(OpError::MissingInput { index: got });
+        }
         if got > most {
             return Err(OpError::shape(format!("expected at most {most} inputs, got {got}")));
         }

@@ -23,7 +23,7 @@ use super::tensor::{read_sparse, read_tensor};
 use super::types::read_type;
 
 /// Most nodes that one model may have after its functions are expanded.
-const MOST_NODES: usize = 4_000_000;
+const MOST_NODES: usize = 1_000_000;
 
 /// Reads the graph of `model`; problems are appended to `diagnostics`.
 pub(super) fn read_graph(
