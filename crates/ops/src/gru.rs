@@ -3,9 +3,7 @@
 use lehr_graph::{Cost, EvalCx, InferCx, Op, OpError, Signature, WriteCx, declare_op};
 
 use crate::downgrade::drop_attribute;
-use crate::recurrent::{
-    Direction, RecurrentAttributes, eval_recurrent, recurrent_cost, recurrent_of,
-};
+use crate::recurrent::{Direction, RecurrentAttributes, eval_recurrent, recurrent_cost, recurrent_of};
 
 declare_op! {
     /// Gated recurrent unit with the gates z (update), r (reset) and h (candidate); gives all outputs and the last one.
@@ -70,5 +68,54 @@ impl Op for Gru {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         drop_attribute(cx, "layout", 14, !self.layout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recurrent::tests::{case, names, outputs, values};
+    use lehr_tensor::Tensor;
+
+    #[test]
+    fn both_ways_and_with_other_activations() {
+        let op = Gru {
+            activation_alpha: None,
+            activation_beta: None,
+            activations: None,
+            clip: None,
+            direction: Direction::Bidirectional,
+            hidden_size: Some(2),
+            linear_before_reset: true,
+            layout: false,
+        };
+        let y = &[
+            -0.536199, 0.0458859, 0.377638, -0.349582, -0.245923, 0.0832891, 0.239611, 0.307454, -0.197272,
+            -0.413326, 0.0, 0.0, -0.0633739, 0.292316, 0.0, 0.0, -0.129053, 0.0955474, 0.0, 0.0, 0.117592,
+            0.113853, 0.0, 0.0,
+        ];
+        let states: &[&[f32]] =
+            &[&[-0.129053, 0.0955474, 0.377638, -0.349582, -0.245923, 0.0832891, 0.239611, 0.307454]];
+        for constant in [false, true] {
+            case(op.clone(), 3, 2, constant)
+                .input(Tensor::vector(vec![3i32, 1]))
+                .input(values(&[2, 2, 2], 3, 0.3))
+                .expect_all(outputs(2, y, states));
+        }
+        let op = Gru {
+            activation_alpha: Some(vec![0.3]),
+            activation_beta: Some(vec![0.4]),
+            activations: names(&["HardSigmoid", "Softsign"]),
+            clip: Some(0.4),
+            direction: Direction::Reverse,
+            linear_before_reset: false,
+            ..op
+        };
+        let y = &[
+            -0.177977, -0.203575, 0.106224, -0.267253, 0.0189429, -0.200797, -0.0956967, -0.219779,
+            -0.0444768, 0.017561, -0.117092, -0.0502326,
+        ];
+        let states: &[&[f32]] = &[&[-0.177977, -0.203575, 0.106224, -0.267253]];
+        case(op, 3, 1, true).expect_all(outputs(1, y, states));
     }
 }

@@ -4,9 +4,7 @@ use lehr_graph::{Cost, EvalCx, InferCx, Op, OpError, Signature, WriteCx, declare
 
 use crate::downgrade::drop_attribute;
 use crate::operand::{check_shape, optional_floats};
-use crate::recurrent::{
-    Direction, RecurrentAttributes, eval_recurrent, recurrent_cost, recurrent_of,
-};
+use crate::recurrent::{Direction, RecurrentAttributes, eval_recurrent, recurrent_cost, recurrent_of};
 
 declare_op! {
     /// Long short-term memory with the gates i (input), o (output), f (forget) and c (candidate) and optional peepholes;
@@ -56,7 +54,8 @@ impl Op for Lstm {
             let peephole = |gate: usize, i: usize, c: f64| {
                 peepholes.as_ref().map_or(0.0, |p| p[(direction * 3 + gate) * hidden + i] * c)
             };
-            let [input, output, forget, candidate] = [0, 1, 2, 3].map(|gate| weights.of_both(gate, x, &state.h));
+            let [input, output, forget, candidate] =
+                [0, 1, 2, 3].map(|gate| weights.of_both(gate, x, &state.h));
             for i in 0..hidden {
                 let old = state.c[i];
                 let it = f.apply(attributes.clipped(input[i] + peephole(0, i, old)));
@@ -80,5 +79,55 @@ impl Op for Lstm {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         drop_attribute(cx, "layout", 14, !self.layout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recurrent::tests::{case, names, outputs, values};
+    use lehr_tensor::Tensor;
+
+    #[test]
+    fn both_ways_and_with_other_activations() {
+        let op = Lstm {
+            activation_alpha: None,
+            activation_beta: None,
+            activations: None,
+            clip: None,
+            direction: Direction::Bidirectional,
+            hidden_size: Some(2),
+            input_forget: false,
+            layout: false,
+        };
+        let y = &[
+            -0.227378, 0.0562072, 0.0535097, -0.178302, -0.0456773, -0.0106244, -0.156707, -0.225183,
+            -0.187238, -0.142928, 0.0, 0.0, -0.120161, 0.00530452, 0.0, 0.0, -0.213625, -0.107329, 0.0, 0.0,
+            0.0546256, -0.074503, 0.0, 0.0,
+        ];
+        let states: &[&[f32]] = &[
+            &[-0.213625, -0.107329, 0.0535097, -0.178302, -0.0456773, -0.0106244, -0.156707, -0.225183],
+            &[-0.370275, -0.323152, 0.0865508, -0.469177, -0.13352, -0.0271538, -0.413035, -0.377783],
+        ];
+        for constant in [false, true] {
+            case(op.clone(), 4, 2, constant)
+                .input(Tensor::vector(vec![3i32, 1]))
+                .input(values(&[2, 2, 2], 3, 0.3))
+                .input(values(&[2, 2, 2], 5, 0.2))
+                .constant(values(&[2, 6], 3, 0.1))
+                .expect_all(outputs(2, y, states));
+        }
+        let op = Lstm {
+            activation_alpha: Some(vec![0.3, 1.5]),
+            activation_beta: Some(vec![0.4, 0.5]),
+            activations: names(&["HardSigmoid", "ScaledTanh", "Relu"]),
+            clip: Some(0.4),
+            direction: Direction::Reverse,
+            input_forget: true,
+            ..op
+        };
+        let y = &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let states: &[&[f32]] = &[&[0.0, 0.0, 0.0, 0.0], &[-0.163476, -0.192465, -0.129858, -0.198988]];
+        case(op, 4, 1, true).expect_all(outputs(1, y, states));
     }
 }

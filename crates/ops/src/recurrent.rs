@@ -456,18 +456,18 @@ pub(crate) fn recurrent_cost(io: &Signature<'_>) -> Cost {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::testing::{Case, f32s};
 
     /// Values that look random and are easily made again elsewhere: `(i · a mod 7) · b - 1/2`.
-    fn values(shape: &[usize], a: usize, b: f32) -> Tensor {
+    pub(crate) fn values(shape: &[usize], a: usize, b: f32) -> Tensor {
         let len = shape.iter().product();
         f32s(shape, &(0..len).map(|i| (i * a % 7) as f32 * b - 0.5).collect::<Vec<_>>())
     }
 
     /// Three steps of two sequences, two units; the weights constant or not.
-    fn case(op: impl lehr_graph::Op, gates: usize, directions: usize, constant: bool) -> Case {
+    pub(crate) fn case(op: impl lehr_graph::Op, gates: usize, directions: usize, constant: bool) -> Case {
         let w = values(&[directions, gates * 2, 2], 5, 0.2);
         let r = values(&[directions, gates * 2, 2], 4, 0.15);
         let b = values(&[directions, gates * 4], 2, 0.1);
@@ -475,150 +475,13 @@ mod tests {
         if constant { case.constant(w).constant(r).constant(b) } else { case.input(w).input(r).input(b) }
     }
 
-    fn outputs(directions: usize, y: &[f32], states: &[&[f32]]) -> Vec<lehr_graph::Datum> {
+    pub(crate) fn outputs(directions: usize, y: &[f32], states: &[&[f32]]) -> Vec<lehr_graph::Datum> {
         let y = f32s(&[3, directions, 2, 2], y).into();
         std::iter::once(y).chain(states.iter().map(|s| f32s(&[directions, 2, 2], s).into())).collect()
     }
 
-    fn names(names: &[&str]) -> Option<Vec<String>> {
+    pub(crate) fn names(names: &[&str]) -> Option<Vec<String>> {
         Some(names.iter().map(|n| (*n).to_owned()).collect())
-    }
-
-    #[test]
-    fn rnn_both_ways_and_with_other_activations() {
-        let op = crate::rnn::Rnn {
-            activation_alpha: None,
-            activation_beta: None,
-            activations: None,
-            clip: None,
-            direction: Direction::Bidirectional,
-            hidden_size: Some(2),
-
-            layout: false,
-        };
-        let y = &[
-            0.0649086, -0.0499584, -0.940227, -0.485381, -0.615155, -0.572786, -0.0399787, -0.52629,
-            -0.813554, -0.085002, 0.0, 0.0, -0.235413, -0.223139, 0.0, 0.0, 0.171563, -0.208408, 0.0, 0.0,
-            -0.202176, -0.825868, 0.0, 0.0,
-        ];
-        let states: &[&[f32]] =
-            &[&[0.171563, -0.208408, -0.940227, -0.485381, -0.615155, -0.572786, -0.0399787, -0.52629]];
-        for constant in [false, true] {
-            case(op.clone(), 1, 2, constant)
-                .input(Tensor::vector(vec![3i32, 1]))
-                .input(values(&[2, 2, 2], 3, 0.3))
-                .expect_all(outputs(2, y, states));
-        }
-        let op = crate::rnn::Rnn {
-            activation_alpha: Some(vec![0.25]),
-            activation_beta: None,
-            activations: names(&["LeakyRelu"]),
-            clip: Some(0.4),
-            direction: Direction::Reverse,
-
-            ..op
-        };
-        let y = &[
-            -0.0440957,
-            -0.0733643,
-            -0.1,
-            -0.016333,
-            -0.1,
-            -0.0138281,
-            -0.1,
-            -0.00132813,
-            -0.05625,
-            -0.1,
-            -0.05625,
-            -0.1,
-        ];
-        let states: &[&[f32]] = &[&[-0.0440957, -0.0733643, -0.1, -0.016333]];
-        case(op, 1, 1, true).expect_all(outputs(1, y, states));
-    }
-
-    #[test]
-    fn gru_both_ways_and_with_other_activations() {
-        let op = crate::gru::Gru {
-            activation_alpha: None,
-            activation_beta: None,
-            activations: None,
-            clip: None,
-            direction: Direction::Bidirectional,
-            hidden_size: Some(2),
-            linear_before_reset: true,
-            layout: false,
-        };
-        let y = &[
-            -0.536199, 0.0458859, 0.377638, -0.349582, -0.245923, 0.0832891, 0.239611, 0.307454, -0.197272,
-            -0.413326, 0.0, 0.0, -0.0633739, 0.292316, 0.0, 0.0, -0.129053, 0.0955474, 0.0, 0.0, 0.117592,
-            0.113853, 0.0, 0.0,
-        ];
-        let states: &[&[f32]] =
-            &[&[-0.129053, 0.0955474, 0.377638, -0.349582, -0.245923, 0.0832891, 0.239611, 0.307454]];
-        for constant in [false, true] {
-            case(op.clone(), 3, 2, constant)
-                .input(Tensor::vector(vec![3i32, 1]))
-                .input(values(&[2, 2, 2], 3, 0.3))
-                .expect_all(outputs(2, y, states));
-        }
-        let op = crate::gru::Gru {
-            activation_alpha: Some(vec![0.3]),
-            activation_beta: Some(vec![0.4]),
-            activations: names(&["HardSigmoid", "Softsign"]),
-            clip: Some(0.4),
-            direction: Direction::Reverse,
-            linear_before_reset: false,
-            ..op
-        };
-        let y = &[
-            -0.177977, -0.203575, 0.106224, -0.267253, 0.0189429, -0.200797, -0.0956967, -0.219779,
-            -0.0444768, 0.017561, -0.117092, -0.0502326,
-        ];
-        let states: &[&[f32]] = &[&[-0.177977, -0.203575, 0.106224, -0.267253]];
-        case(op, 3, 1, true).expect_all(outputs(1, y, states));
-    }
-
-    #[test]
-    fn lstm_both_ways_and_with_other_activations() {
-        let op = crate::lstm::Lstm {
-            activation_alpha: None,
-            activation_beta: None,
-            activations: None,
-            clip: None,
-            direction: Direction::Bidirectional,
-            hidden_size: Some(2),
-            input_forget: false,
-            layout: false,
-        };
-        let y = &[
-            -0.227378, 0.0562072, 0.0535097, -0.178302, -0.0456773, -0.0106244, -0.156707, -0.225183,
-            -0.187238, -0.142928, 0.0, 0.0, -0.120161, 0.00530452, 0.0, 0.0, -0.213625, -0.107329, 0.0, 0.0,
-            0.0546256, -0.074503, 0.0, 0.0,
-        ];
-        let states: &[&[f32]] = &[
-            &[-0.213625, -0.107329, 0.0535097, -0.178302, -0.0456773, -0.0106244, -0.156707, -0.225183],
-            &[-0.370275, -0.323152, 0.0865508, -0.469177, -0.13352, -0.0271538, -0.413035, -0.377783],
-        ];
-        for constant in [false, true] {
-            case(op.clone(), 4, 2, constant)
-                .input(Tensor::vector(vec![3i32, 1]))
-                .input(values(&[2, 2, 2], 3, 0.3))
-                .input(values(&[2, 2, 2], 5, 0.2))
-                .constant(values(&[2, 6], 3, 0.1))
-                .expect_all(outputs(2, y, states));
-        }
-        let op = crate::lstm::Lstm {
-            activation_alpha: Some(vec![0.3, 1.5]),
-            activation_beta: Some(vec![0.4, 0.5]),
-            activations: names(&["HardSigmoid", "ScaledTanh", "Relu"]),
-            clip: Some(0.4),
-            direction: Direction::Reverse,
-            input_forget: true,
-            ..op
-        };
-        let y = &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-        let states: &[&[f32]] = &[&[0.0, 0.0, 0.0, 0.0], &[-0.163476, -0.192465, -0.129858, -0.198988]];
-        case(op, 4, 1, true).expect_all(outputs(1, y, states));
     }
 
     #[test]

@@ -72,7 +72,7 @@ struct OptionalProto {
 pub fn read_value(bytes: Bytes, ty: &ValueType) -> Result<Datum, String> {
     match ty {
         ValueType::Sequence(_) => sequence(&decode(bytes)?),
-        ValueType::Optional(_) => optional(&decode(bytes)?, ty),
+        ValueType::Optional(_) => optional(&decode(bytes)?),
         ValueType::Map { .. } => map(&decode(bytes)?),
         ValueType::Tensor(_) | ValueType::Unknown => tensor(&decode(bytes)?),
     }
@@ -106,12 +106,12 @@ fn sequence(proto: &SequenceProto) -> Result<Datum, String> {
         items.push(map(item)?);
     }
     for item in &proto.optionals {
-        items.push(optional(item, &ValueType::Unknown)?);
+        items.push(optional(item)?);
     }
     Ok(Datum::Sequence(items))
 }
 
-fn optional(proto: &OptionalProto, ty: &ValueType) -> Result<Datum, String> {
+fn optional(proto: &OptionalProto) -> Result<Datum, String> {
     let inner = if let Some(item) = &proto.tensor {
         Some(tensor(item)?)
     } else if let Some(item) = &proto.sparse_tensor {
@@ -121,7 +121,7 @@ fn optional(proto: &OptionalProto, ty: &ValueType) -> Result<Datum, String> {
     } else if let Some(item) = &proto.map {
         Some(map(item)?)
     } else if let Some(item) = &proto.optional {
-        Some(optional(item, ty)?)
+        Some(optional(item)?)
     } else {
         None
     };

@@ -298,12 +298,11 @@ impl Reader<'_, '_> {
             let mut cx = ReadCx::new(graph, &source, inputs, origin);
             return Ok((Opaque::SCHEMA.read)(&mut cx)?);
         };
-        if schema::schema(domain, proto.op_type(), opset).is_none() {
-            if let Some(oldest) = schema::versions(domain, proto.op_type()).first() {
-                let message = format!("exists since opset {} only; it is read in that form", oldest.since);
-                let warning = Diagnostic::warning(Code::UnsupportedForm, message);
-                self.diagnostics.push(warning.at(self.node_ref(proto)));
-            }
+        let oldest = schema::versions(domain, proto.op_type()).first();
+        if let Some(oldest) = oldest.filter(|oldest| oldest.since > opset) {
+            let message = format!("exists since opset {} only; it is read in that form", oldest.since);
+            let warning = Diagnostic::warning(Code::UnsupportedForm, message);
+            self.diagnostics.push(warning.at(self.node_ref(proto)));
         }
         for problem in check_against_schema(&source, graph, &inputs, proto) {
             self.diagnostics.push(problem.at(self.node_ref(proto)));

@@ -29,10 +29,8 @@ pub(super) fn read_tensor(proto: &TensorProto, files: &mut ExternalFiles) -> Res
     if dtype == DataType::String {
         return read_strings(proto, &shape);
     }
-    if let Some(raw) = &proto.raw_data {
-        if !raw.is_empty() || len == 0 {
-            return Tensor::from_bytes(dtype, &shape, raw.clone()).map_err(|e| e.to_string());
-        }
+    if let Some(raw) = proto.raw_data.as_ref().filter(|raw| !raw.is_empty() || len == 0) {
+        return Tensor::from_bytes(dtype, &shape, raw.clone()).map_err(|e| e.to_string());
     }
     let bytes = typed_bytes(proto, dtype)?;
     Tensor::from_bytes(dtype, &shape, bytes.into()).map_err(|e| e.to_string())

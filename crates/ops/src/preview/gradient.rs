@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use lehr_graph::{Graph, InferCx, NodeId, Op, OpError, ReadCx, ReadValues, ValueId, declare_op};
+use lehr_graph::{EvalCx, Graph, InferCx, NodeId, Op, OpError, ReadCx, ReadValues, ValueId, declare_op};
 
 use super::derivative::{Reverse, derivatives};
 
@@ -30,14 +30,19 @@ impl Op for Gradient {
         }
         Ok(())
     }
+
+    fn eval(&self, _cx: &mut EvalCx<'_>) -> Result<(), OpError> {
+        Err(OpError::Unsupported("a gradient is only defined within the graph that it was read with".into()))
+    }
 }
 
 impl Gradient {
     fn read(cx: &mut ReadCx<'_>) -> Result<ReadValues, OpError> {
         let op = Self::from_attributes(cx.attributes())?;
         let find = |cx: &ReadCx<'_>, attribute: &str, name: &str| {
-            cx.value_named(name)
-                .ok_or_else(|| OpError::attribute(attribute, format!("there is no value '{name}' before this node")))
+            cx.value_named(name).ok_or_else(|| {
+                OpError::attribute(attribute, format!("there is no value '{name}' before this node"))
+            })
         };
         let y = find(cx, "y", &op.y)?;
         let zs = op.zs.as_deref().unwrap_or_default();
@@ -49,7 +54,11 @@ impl Gradient {
             leaves.push(find(cx, "zs", name)?);
         }
         if cx.inputs().len() != leaves.len() {
-            return Err(OpError::shape(format!("expected {} inputs, got {}", leaves.len(), cx.inputs().len())));
+            return Err(OpError::shape(format!(
+                "expected {} inputs, got {}",
+                leaves.len(),
+                cx.inputs().len()
+            )));
         }
         let tape = tape(cx.graph(), y, &leaves);
         let values = forward(cx, &tape, &leaves)?;
