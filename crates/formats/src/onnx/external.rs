@@ -55,8 +55,10 @@ impl ExternalFiles {
         if let Some(bytes) = self.mapped.get(location) {
             return Ok(bytes.clone());
         }
-        let folder =
-            self.folder.as_deref().ok_or("external data can not be found: the model was not read from a file")?;
+        let folder = self
+            .folder
+            .as_deref()
+            .ok_or("external data can not be found: the model was not read from a file")?;
         let path = safe_path(folder, location)?;
         let bytes =
             map_file(&path).map_err(|e| format!("external data '{location}' can not be read: {e}"))?;
