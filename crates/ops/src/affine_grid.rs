@@ -81,7 +81,9 @@ impl AffineGrid {
                 rest /= size;
             }
             point.push(1.0);
-            out.extend(matrix.chunks(r + 1).map(|row| row.iter().zip(&point).map(|(a, b)| a * b).sum::<f64>()));
+            out.extend(
+                matrix.chunks(r + 1).map(|row| row.iter().zip(&point).map(|(a, b)| a * b).sum::<f64>()),
+            );
         }
     }
 }

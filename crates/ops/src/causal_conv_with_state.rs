@@ -1,6 +1,8 @@
 //! `CausalConvWithState`: <https://onnx.ai/onnx/operators/onnx__CausalConvWithState.html>
 
-use lehr_graph::{AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, attribute_enum, declare_op};
+use lehr_graph::{
+    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, attribute_enum, declare_op,
+};
 
 use crate::operand::{bounded_len, check_shape, floats, optional_floats, present_dtype, rounded};
 
@@ -70,7 +72,8 @@ impl Op for CausalConvWithState {
         for row in 0..batch * channels {
             let c = row % channels;
             let before = state.as_ref().map_or_else(|| vec![0.0; past], |s| s[row * past..][..past].to_vec());
-            let padded: Vec<f64> = before.into_iter().chain(values[row * len..][..len].iter().copied()).collect();
+            let padded: Vec<f64> =
+                before.into_iter().chain(values[row * len..][..len].iter().copied()).collect();
             for window in padded.windows(kernel) {
                 let sum: f64 = window.iter().zip(&weights[c * kernel..]).map(|(x, w)| x * w).sum();
                 let sum = sum + bias.as_ref().map_or(0.0, |bias| bias[c]);

@@ -77,7 +77,9 @@ impl Geometry {
         let sizes = |name: &str, values: &[i64], least: i64, len: usize| -> Result<Vec<usize>, OpError> {
             let ok = values.len() == len && values.iter().all(|&v| v >= least && v < 1 << 40);
             if !ok {
-                return Err(OpError::value(format!("{name} is {values:?}, expected {len} numbers from {least}")));
+                return Err(OpError::value(format!(
+                    "{name} is {values:?}, expected {len} numbers from {least}"
+                )));
             }
             Ok(values.iter().map(|&v| usize::try_from(v).unwrap_or(0)).collect())
         };
@@ -85,7 +87,8 @@ impl Geometry {
             Some(values) => sizes(name, values, default, len),
             None => sizes(name, &vec![default; len], default, len),
         };
-        let (image, block) = (sizes("the image shape", image, 0, rank)?, sizes("the block shape", block, 1, rank)?);
+        let (image, block) =
+            (sizes("the image shape", image, 0, rank)?, sizes("the block shape", block, 1, rank)?);
         let dilations = given("dilations", &op.dilations, 1, rank)?;
         let strides = given("strides", &op.strides, 1, rank)?;
         let pads = given("pads", &op.pads, 0, 2 * rank)?;

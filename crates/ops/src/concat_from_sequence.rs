@@ -38,12 +38,10 @@ impl Op for ConcatFromSequence {
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
-        let mut tensors: Vec<Tensor> = cx
-            .sequence(0)?
-            .iter()
-            .map(|item| item.as_tensor().cloned())
-            .collect::<Option<_>>()
-            .ok_or(OpError::InputKind { index: 0, expected: "a sequence of tensors", got: "others".into() })?;
+        let mut tensors: Vec<Tensor> =
+            cx.sequence(0)?.iter().map(|item| item.as_tensor().cloned()).collect::<Option<_>>().ok_or(
+                OpError::InputKind { index: 0, expected: "a sequence of tensors", got: "others".into() },
+            )?;
         if self.new_axis {
             tensors = tensors.iter().map(|t| with_axis(t, self.axis)).collect::<Result<_, _>>()?;
         }

@@ -7,7 +7,9 @@ use lehr_tensor::Tensor;
 use crate::conv_kernel::{FastConv, conv_cpu_op};
 
 use crate::convolution::{ConvAttributes, conv_axes, conv_cost, conv_of};
-use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded};
+use crate::operand::{
+    bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded,
+};
 use crate::window::AutoPad;
 
 declare_op! {

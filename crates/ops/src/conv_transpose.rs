@@ -3,7 +3,9 @@
 use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, declare_op};
 
 use crate::convolution::{conv_axes, group_count, per_axis};
-use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded};
+use crate::operand::{
+    bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded,
+};
 use crate::window::{AutoPad, Window, WindowAxis, image_shape, kernel_sizes, list};
 
 declare_op! {

@@ -87,7 +87,9 @@ mod tests {
             (DepthOrder::DepthLast, [0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]),
             (DepthOrder::DepthFirst, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]),
         ] {
-            Case::new(DepthToSpace { blocksize: 2, mode }).input(x.clone()).expect(f32s(&[1, 2, 2, 2], &want));
+            Case::new(DepthToSpace { blocksize: 2, mode })
+                .input(x.clone())
+                .expect(f32s(&[1, 2, 2, 2], &want));
         }
         Case::new(DepthToSpace { blocksize: 3, mode: DepthOrder::DepthLast }).input(x).expect_error("divide");
     }

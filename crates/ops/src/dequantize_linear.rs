@@ -5,7 +5,7 @@ use lehr_tensor::DataType;
 
 use crate::downgrade::drop_attribute;
 use crate::operand::{check_dtype, rounded};
-use crate::quantization::{check_zero_point, Granularity, check_granularity};
+use crate::quantization::{Granularity, check_granularity, check_zero_point};
 use crate::quantize_linear::without_undefined;
 
 declare_op! {

@@ -23,7 +23,8 @@ impl Op for DynamicQuantizeLinear {
         let x = cx.tensor(0)?;
         let values = x.as_slice::<f32>()?;
         let (scale, zero) = dynamic_parameters(&values);
-        let quantised = |&v: &f32| round_and_saturate(f64::from(v / scale), f64::from(zero), (0.0, 255.0)) as u8;
+        let quantised =
+            |&v: &f32| round_and_saturate(f64::from(v / scale), f64::from(zero), (0.0, 255.0)) as u8;
         let y = values.iter().map(quantised).collect();
         cx.set(0, Tensor::from_vec(x.shape(), y)?);
         cx.set(1, Tensor::scalar(scale));

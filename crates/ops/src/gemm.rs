@@ -241,7 +241,8 @@ impl Kernel for GemmKernel {
         let shape = self.op.sizes(cx.tensor(0)?.shape(), &b_shape)?;
         let ProductShape { m, k, n, .. } = shape;
         let beta = self.op.beta;
-        let addend = cx.optional_tensor(2)?.filter(|_| beta != 0.0).map(|c| Addend::of(c, m, n)).transpose()?;
+        let addend =
+            cx.optional_tensor(2)?.filter(|_| beta != 0.0).map(|c| Addend::of(c, m, n)).transpose()?;
         let len = lehr_tensor::checked_len(&shape.output)?;
         let mut y = match addend {
             Some(Addend::Matrix) => cx.take_f32(2)?,

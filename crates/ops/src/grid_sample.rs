@@ -1,7 +1,8 @@
 //! `GridSample`: <https://onnx.ai/onnx/operators/onnx__GridSample.html>
 
 use lehr_graph::{
-    Attribute, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, WriteCx, attribute_enum, declare_op,
+    Attribute, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, WriteCx, attribute_enum,
+    declare_op,
 };
 use lehr_tensor::{DataType, Tensor, Wide};
 
@@ -72,7 +73,8 @@ impl Op for GridSample {
         cx.dtype(1)?;
         let shape = match (cx.shape(0), cx.shape(1)) {
             (Some(x), Some(grid)) => {
-                let (Some([n, c]), true) = (x.dims().get(..2), x.rank() == grid.rank() && x.rank() > 2) else {
+                let (Some([n, c]), true) = (x.dims().get(..2), x.rank() == grid.rank() && x.rank() > 2)
+                else {
                     return Err(wrong_shapes(x, grid));
                 };
                 let inner: &[Dim] = &grid.dims()[1..grid.rank() - 1];
@@ -148,7 +150,9 @@ impl Sampler<'_> {
         for (&size, &coordinate) in self.sizes.iter().zip(coordinates.iter().rev()) {
             let taps = self.axis(coordinate, size);
             let combine = |&(at, weight): &(Option<usize>, f64)| {
-                let own = taps.iter().map(move |&(index, w)| (at.zip(index).map(|(a, i)| a * size + i), weight * w));
+                let own = taps
+                    .iter()
+                    .map(move |&(index, w)| (at.zip(index).map(|(a, i)| a * size + i), weight * w));
                 own.collect::<Vec<_>>()
             };
             place = place.iter().flat_map(combine).collect();
@@ -228,7 +232,13 @@ struct Layout {
     places: usize,
 }
 
-fn sample(x: &Tensor, shape: &[usize], taps: &[Place], layout: Layout, mode: SampleMode) -> Result<Tensor, OpError> {
+fn sample(
+    x: &Tensor,
+    shape: &[usize],
+    taps: &[Place],
+    layout: Layout,
+    mode: SampleMode,
+) -> Result<Tensor, OpError> {
     if mode == SampleMode::Nearest {
         return move_elements(&[x], shape, &NearestElements { taps, layout });
     }

@@ -1,8 +1,8 @@
 //! `GroupNormalization`: <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html>
 
 use lehr_graph::{
-    AxisMap, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, ValueId, WriteCx,
-    WriteInput, declare_op,
+    AxisMap, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, ValueId, WriteCx, WriteInput,
+    declare_op,
 };
 use lehr_tensor::DataType;
 
@@ -107,7 +107,8 @@ impl Op for GroupNormalization {
         }
         let groups = group_count("num_groups", self.num_groups)?;
         for index in [1, 2] {
-            let per_group = cx.io().constants.get(index).copied().flatten().and_then(|t| first_of_group(t, groups));
+            let per_group =
+                cx.io().constants.get(index).copied().flatten().and_then(|t| first_of_group(t, groups));
             let Some(per_group) = per_group else {
                 return Err(OpError::Unsupported(format!(
                     "before opset 21 input {index} has one constant value per group, expected equal values in each"

@@ -46,8 +46,12 @@ impl Op for ImageDecoder {
         let limit = cx.environment().max_value_bytes();
         let y = match decode(encoded.bytes(), limit) {
             Ok(image) => self.pixels(&image)?,
-            Err(DecodeError::Format) => return Err(OpError::Unsupported("the format of the image is not known".into())),
-            Err(DecodeError::Limit) => return Err(OpError::value("the image is larger than the limits allow")),
+            Err(DecodeError::Format) => {
+                return Err(OpError::Unsupported("the format of the image is not known".into()));
+            }
+            Err(DecodeError::Limit) => {
+                return Err(OpError::value("the image is larger than the limits allow"));
+            }
             Err(DecodeError::Broken) => Tensor::zeros(DataType::U8, &[0, 0, self.channels()])?,
         };
         cx.set(0, y);

@@ -140,7 +140,11 @@ mod tests {
         let x = f32s(&[2, 2], &[1., 3., 10., 2.]);
         let (scale, bias) = (f32s(&[2], &[1., 2.]), f32s(&[2], &[0.5, 0.]));
         let y = f32s(&[2, 2], &[-0.5, 2., 1.5, -2.]);
-        Case::new(op.clone()).input(x.clone()).constant(scale.clone()).constant(bias.clone()).expect(y.clone());
+        Case::new(op.clone())
+            .input(x.clone())
+            .constant(scale.clone())
+            .constant(bias.clone())
+            .expect(y.clone());
         Case::new(op.clone()).input(x.clone()).input(scale.clone()).input(bias).expect_all(vec![
             y.into(),
             f32s(&[2, 1], &[2., 6.]).into(),

@@ -101,7 +101,9 @@ impl Op for Loop {
         let most = match cx.optional_ints(0)?.as_deref() {
             None | Some([]) => i64::MAX,
             Some([most]) => *most,
-            Some(other) => return Err(OpError::shape(format!("the trip count has {} elements", other.len()))),
+            Some(other) => {
+                return Err(OpError::shape(format!("the trip count has {} elements", other.len())));
+            }
         };
         let mut condition = match cx.optional_tensor(1)? {
             None => true,
@@ -129,7 +131,10 @@ impl Op for Loop {
             number += 1;
         }
         let types = if number == 0 && !collected.is_empty() {
-            let given = [ValueType::tensor(DataType::I64, Shape::new()), ValueType::tensor(DataType::Bool, Shape::new())];
+            let given = [
+                ValueType::tensor(DataType::I64, Shape::new()),
+                ValueType::tensor(DataType::Bool, Shape::new()),
+            ];
             let values = carried.iter().chain(&captures).map(|v| v.as_ref().map(Datum::value_type));
             types_of_no_iteration(&self.body, given.into_iter().map(Some).chain(values))?
         } else {

@@ -64,7 +64,9 @@ mod tests {
     #[test]
     fn along_an_outer_axis() {
         let x = f32s(&[2, 2], &[3., 0., -4., 0.]);
-        Case::new(LpNormalization { axis: 0, p: 2 }).input(x.clone()).expect(f32s(&[2, 2], &[0.6, 0., -0.8, 0.]));
+        Case::new(LpNormalization { axis: 0, p: 2 })
+            .input(x.clone())
+            .expect(f32s(&[2, 2], &[0.6, 0., -0.8, 0.]));
         Case::new(LpNormalization { axis: -1, p: 1 }).input(x).expect(f32s(&[2, 2], &[1., 0., -1., 0.]));
     }
 }

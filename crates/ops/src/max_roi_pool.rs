@@ -19,7 +19,10 @@ impl MaxRoiPool {
     fn grid(&self) -> Result<[usize; 2], OpError> {
         match kernel_sizes(&self.pooled_shape)?[..] {
             [h, w] => Ok([h, w]),
-            _ => Err(OpError::attribute("pooled_shape", format!("expected 2 sizes, got {:?}", self.pooled_shape))),
+            _ => Err(OpError::attribute(
+                "pooled_shape",
+                format!("expected 2 sizes, got {:?}", self.pooled_shape),
+            )),
         }
     }
 }
@@ -53,7 +56,10 @@ impl Op for MaxRoiPool {
             return Err(OpError::shape(format!("input 0: expected rank 4, got {:?}", x.shape())));
         };
         let &[regions, 5] = cx.tensor(1)?.shape() else {
-            return Err(OpError::shape(format!("input 1: expected shape [n, 5], got {:?}", cx.tensor(1)?.shape())));
+            return Err(OpError::shape(format!(
+                "input 1: expected shape [n, 5], got {:?}",
+                cx.tensor(1)?.shape()
+            )));
         };
         let shape = [regions, channels, grid_h, grid_w];
         let mut y = Vec::with_capacity(bounded_len(cx, x.dtype(), &shape)?);
@@ -68,7 +74,8 @@ impl Op for MaxRoiPool {
                 let plane = &values[(image * channels + c) * height * width..][..height * width];
                 for &(top, bottom) in &rows {
                     for &(left, right) in &cols {
-                        let inside = (top..bottom).flat_map(|r| plane[r * width..][left..right].iter().copied());
+                        let inside =
+                            (top..bottom).flat_map(|r| plane[r * width..][left..right].iter().copied());
                         let largest = inside.reduce(|a, b| if b > a || b.is_nan() { b } else { a });
                         y.push(largest.unwrap_or(0.0));
                     }

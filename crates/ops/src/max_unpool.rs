@@ -74,15 +74,18 @@ impl Op for MaxUnpool {
         for (&size, [kernel, stride, padding]) in x.shape()[2..].iter().zip(&axes) {
             let full = size.checked_sub(1).and_then(|s| s.checked_mul(*stride)?.checked_add(*kernel));
             natural.push(full.and_then(|full| full.checked_sub(*padding)).ok_or_else(|| {
-                OpError::shape(format!("size {size} gives no result with stride {stride} and padding {padding}"))
+                OpError::shape(format!(
+                    "size {size} gives no result with stride {stride} and padding {padding}"
+                ))
             })?);
         }
         let len = bounded_len(cx, x.dtype(), &natural)?;
         let mut y = vec![0.0; len];
         for (value, at) in x.to_f64s()?.into_iter().zip(cx.ints(1)?) {
             let slot = usize::try_from(at).ok().and_then(|at| y.get_mut(at));
-            *slot.ok_or_else(|| OpError::value(format!("position {at}: expected 0 to {}", len.saturating_sub(1))))? =
-                value;
+            *slot.ok_or_else(|| {
+                OpError::value(format!("position {at}: expected 0 to {}", len.saturating_sub(1)))
+            })? = value;
         }
         let y = match cx.optional_ints(2)? {
             Some(shape) => enlarged(cx, x, &natural, y, &shape)?,
@@ -102,10 +105,11 @@ fn enlarged(
     target: &[i64],
 ) -> Result<Tensor, OpError> {
     let shape: Option<Vec<usize>> = target.iter().map(|&size| usize::try_from(size).ok()).collect();
-    let fits = |shape: &Vec<usize>| shape.len() == natural.len() && shape.iter().zip(natural).all(|(a, b)| a >= b);
-    let shape = shape
-        .filter(fits)
-        .ok_or_else(|| OpError::value(format!("input 2: {target:?} does not hold a result of shape {natural:?}")))?;
+    let fits =
+        |shape: &Vec<usize>| shape.len() == natural.len() && shape.iter().zip(natural).all(|(a, b)| a >= b);
+    let shape = shape.filter(fits).ok_or_else(|| {
+        OpError::value(format!("input 2: {target:?} does not hold a result of shape {natural:?}"))
+    })?;
     let mut y = vec![0.0; bounded_len(cx, x.dtype(), &shape)?];
     let row = natural.last().copied().unwrap_or(1);
     if checked_len(natural)? > 0 {

@@ -117,7 +117,10 @@ mod tests {
         case(op(LossReduction::None, None)).expect(f32s(&[1, 3], &[-1., -15., -18.]));
         case(op(LossReduction::Sum, None)).expect(f32s(&[], &[-34.]));
         case(op(LossReduction::Mean, Some(1))).expect(f32s(&[], &[-1.]));
-        Case::new(op(LossReduction::Mean, None)).input(x.clone()).input(target.clone()).expect(f32s(&[], &[-4.]));
+        Case::new(op(LossReduction::Mean, None))
+            .input(x.clone())
+            .input(target.clone())
+            .expect(f32s(&[], &[-4.]));
         Case::new(op(LossReduction::Mean, None))
             .input(x.clone())
             .input(i64s(&[1, 3], &[0, 2, 1]))

@@ -77,7 +77,8 @@ fn corners([a, b, c, d]: [f32; 4], center_point: bool) -> Corners {
 }
 
 fn select(boxes: &[Corners], scores: &[f32], most: usize, overlap: f32, least: Option<f32>) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..boxes.len()).filter(|&i| least.is_none_or(|least| scores[i] > least)).collect();
+    let mut order: Vec<usize> =
+        (0..boxes.len()).filter(|&i| least.is_none_or(|least| scores[i] > least)).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
     let mut kept: Vec<usize> = Vec::new();
     for index in order {

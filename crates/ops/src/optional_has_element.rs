@@ -37,11 +37,9 @@ mod tests {
     #[test]
     fn tells_something_from_nothing() {
         let x: Datum = f32s(&[1], &[1.0]).into();
-        for (input, want) in [
-            (x.clone(), true),
-            (Datum::Optional(Some(Box::new(x))), true),
-            (Datum::Optional(None), false),
-        ] {
+        for (input, want) in
+            [(x.clone(), true), (Datum::Optional(Some(Box::new(x))), true), (Datum::Optional(None), false)]
+        {
             Case::new(OptionalHasElement {}).input(input).expect(Tensor::scalar(want));
         }
         Case::new(OptionalHasElement {}).expect(Tensor::scalar(false));

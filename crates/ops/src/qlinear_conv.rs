@@ -53,11 +53,11 @@ impl Op for QLinearConv {
         }
         let dtype = cx.optional_tensor(7)?.map_or(cx.tensor(0)?.dtype(), |zero| zero.dtype());
         let range = integer_range(dtype).ok_or_else(|| OpError::input_type(7, "an integer type", dtype))?;
-        let (x_scale, w_scale, y_scale) = (scales(cx, 1, 1)?[0], scales(cx, 4, channels)?, scales(cx, 6, 1)?[0]);
+        let (x_scale, w_scale, y_scale) =
+            (scales(cx, 1, 1)?[0], scales(cx, 4, channels)?, scales(cx, 6, 1)?[0]);
         let y_zero = cx.optional_tensor(7)?.map(|z| z.to_f64s()).transpose()?;
         let y_zero = y_zero.and_then(|z| z.first().copied()).unwrap_or(0.0);
-        let factors: Vec<f32> =
-            w_scale.iter().map(|&w| requantization_factor(x_scale, w, y_scale)).collect();
+        let factors: Vec<f32> = w_scale.iter().map(|&w| requantization_factor(x_scale, w, y_scale)).collect();
         let y = sums.iter().enumerate().map(|(at, &sum)| {
             let factor = if factors.len() == 1 { factors[0] } else { factors[channel_of(at)] };
             requantized(sum, factor, y_zero, range)

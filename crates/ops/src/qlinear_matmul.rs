@@ -31,7 +31,11 @@ impl Op for QLinearMatMul {
         let a_scale = parameter(cx, 1, &full, true)?;
         let b_scale = parameter(cx, 4, &full, false)?;
         let y_scale = parameter(cx, 6, &full, true)?;
-        let y_zero = if cx.optional_tensor(7)?.is_some() { parameter(cx, 7, &full, true)? } else { vec![0.0; sums.len()] };
+        let y_zero = if cx.optional_tensor(7)?.is_some() {
+            parameter(cx, 7, &full, true)?
+        } else {
+            vec![0.0; sums.len()]
+        };
         let y = sums.iter().enumerate().map(|(i, &sum)| {
             requantized(sum, requantization_factor(a_scale[i], b_scale[i], y_scale[i]), y_zero[i], range)
         });
@@ -79,7 +83,8 @@ mod tests {
     #[test]
     fn as_in_the_specification() {
         let a = Tensor::from_slice(&[2, 4], &[208u8, 236, 0, 238, 3, 214, 255, 29]).unwrap();
-        let b = Tensor::from_slice(&[4, 3], &[152u8, 51, 244, 60, 26, 255, 0, 127, 246, 127, 254, 247]).unwrap();
+        let b =
+            Tensor::from_slice(&[4, 3], &[152u8, 51, 244, 60, 26, 255, 0, 127, 246, 127, 254, 247]).unwrap();
         let y = Tensor::from_slice(&[2, 3], &[168u8, 115, 255, 1, 66, 151]).unwrap();
         let f = |v: f32| Tensor::vector(vec![v]);
         let u = |v: u8| Tensor::vector(vec![v]);

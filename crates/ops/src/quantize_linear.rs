@@ -4,8 +4,9 @@ use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, WriteCx, decl
 use lehr_tensor::DataType;
 
 use crate::downgrade::drop_attribute;
-use crate::quantization::{check_zero_point, 
-    Granularity, check_granularity, integer_range, integers, round_and_saturate, round_to, small_floats,
+use crate::quantization::{
+    Granularity, check_granularity, check_zero_point, integer_range, integers, round_and_saturate, round_to,
+    small_floats,
 };
 
 declare_op! {

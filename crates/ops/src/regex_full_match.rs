@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn the_whole_text_must_match() {
         let case = |pattern: &str| {
-            Case::new(RegexFullMatch { pattern: Some(pattern.into()) }).input(texts(&[3], &["ab", "abb", "b"]))
+            Case::new(RegexFullMatch { pattern: Some(pattern.into()) })
+                .input(texts(&[3], &["ab", "abb", "b"]))
         };
         case("ab|b").expect(Tensor::vector(vec![true, false, true]));
         case("a{1000}{1000}{1000}").expect_error("pattern");

@@ -1,8 +1,8 @@
 //! `Resize`: <https://onnx.ai/onnx/operators/onnx__Resize.html>
 
 use lehr_graph::{
-    Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, ValueId, WriteCx, WriteInput, attribute_enum,
-    declare_op,
+    Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, ValueId, WriteCx, WriteInput,
+    attribute_enum, declare_op,
 };
 use lehr_tensor::{DataType, Tensor, Wide};
 
@@ -80,7 +80,9 @@ impl Resize {
         let mode = match cx.attribute::<String>("mode")?.as_deref() {
             None | Some("nearest") => ResizeMode::Nearest,
             Some("linear" | "bilinear") => ResizeMode::Linear,
-            Some(other) => return Err(OpError::attribute("mode", format!("is '{other}', expected nearest or linear"))),
+            Some(other) => {
+                return Err(OpError::attribute("mode", format!("is '{other}', expected nearest or linear")));
+            }
         };
         let op = |nearest_mode| Self {
             mode,
@@ -88,7 +90,8 @@ impl Resize {
             coordinate_transformation_mode: CoordinateMode::Asymmetric,
             ..Self::default()
         };
-        let known = cx.constant_of(scales).map(|t| Ok::<_, OpError>(t.as_slice::<f32>()?.to_vec())).transpose()?;
+        let known =
+            cx.constant_of(scales).map(|t| Ok::<_, OpError>(t.as_slice::<f32>()?.to_vec())).transpose()?;
         let shrinks = known.as_ref().is_some_and(|s| s.iter().any(|&s| s < 1.0));
         if mode != ResizeMode::Nearest || !shrinks {
             return cx.emit(op(NearestMode::Floor), vec![Some(data), None, Some(scales)], 1);
@@ -141,7 +144,11 @@ impl Resize {
         if self.coordinate_transformation_mode == CoordinateMode::TfCropAndResize {
             let roi = request.roi.as_deref().unwrap_or_default();
             if roi.len() != 2 * axes.len() {
-                return Err(OpError::shape(format!("a region of {} numbers for {} axes", roi.len(), axes.len())));
+                return Err(OpError::shape(format!(
+                    "a region of {} numbers for {} axes",
+                    roi.len(),
+                    axes.len()
+                )));
             }
             for (at, &axis) in axes.iter().enumerate() {
                 plans[axis].roi = (roi[at], roi[at + axes.len()]);
@@ -388,12 +395,14 @@ impl Resize {
 
     /// Scales, sizes and region for all axes, for opsets that have no `axes`.
     fn write_all_axes(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
-        let unsupported = || OpError::Unsupported("before opset 18, Resize of some axes needs constants".into());
+        let unsupported =
+            || OpError::Unsupported("before opset 18, Resize of some axes needs constants".into());
         let shape = cx.io().input_shape(0).cloned().ok_or_else(unsupported)?;
         let axes = self.resolved_axes(shape.rank())?;
         for index in 1..cx.inputs_mut().len() {
             let WriteInput::Node(position) = cx.inputs_mut()[index] else { continue };
-            let constant = cx.io().constants.get(position).copied().flatten().cloned().ok_or_else(unsupported)?;
+            let constant =
+                cx.io().constants.get(position).copied().flatten().cloned().ok_or_else(unsupported)?;
             if constant.is_empty() {
                 continue;
             }
@@ -436,20 +445,24 @@ mod tests {
     fn nearest_linear_and_cubic() {
         let x = f32s(&[1, 1, 1, 4], &[1.0, 2.0, 3.0, 4.0]);
         let op = |mode| Resize { mode, ..Resize::default() };
-        scaled(op(ResizeMode::Nearest), x.clone(), &[1.0, 1.0, 1.0, 0.6]).expect(f32s(&[1, 1, 1, 2], &[1.0, 3.0]));
+        scaled(op(ResizeMode::Nearest), x.clone(), &[1.0, 1.0, 1.0, 0.6])
+            .expect(f32s(&[1, 1, 1, 2], &[1.0, 3.0]));
         scaled(op(ResizeMode::Linear), x.clone(), &[1.0, 1.0, 1.0, 2.0])
             .expect(f32s(&[1, 1, 1, 8], &[1.0, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4.0]));
         // From the ONNX reference evaluator.
-        scaled(op(ResizeMode::Cubic), x.clone(), &[1.0, 1.0, 1.0, 1.5]).expect(f32s(
-            &[1, 1, 1, 6],
-            &[0.913_194_4, 1.40625, 2.212_963, 2.787_037, 3.59375, 4.086_806],
-        ));
-        Case::new(Resize { axes: Some(vec![3]), mode: ResizeMode::Linear, antialias: true, ..Resize::default() })
-            .input(x)
-            .absent()
-            .absent()
-            .constant(i64s(&[1], &[2]))
-            .expect(f32s(&[1, 1, 1, 2], &[1.625, 3.375]));
+        scaled(op(ResizeMode::Cubic), x.clone(), &[1.0, 1.0, 1.0, 1.5])
+            .expect(f32s(&[1, 1, 1, 6], &[0.913_194_4, 1.40625, 2.212_963, 2.787_037, 3.59375, 4.086_806]));
+        Case::new(Resize {
+            axes: Some(vec![3]),
+            mode: ResizeMode::Linear,
+            antialias: true,
+            ..Resize::default()
+        })
+        .input(x)
+        .absent()
+        .absent()
+        .constant(i64s(&[1], &[2]))
+        .expect(f32s(&[1, 1, 1, 2], &[1.625, 3.375]));
     }
 
     #[test]

@@ -51,11 +51,7 @@ impl Op for RmsNormalization {
 type RootMeanSquare = (Vec<f64>, Vec<f64>, Vec<usize>);
 
 /// Input 0 over its root mean square, times input 1; and the inverse roots with their shape.
-pub(crate) fn root_mean_square(
-    cx: &EvalCx<'_>,
-    axis: i64,
-    epsilon: f32,
-) -> Result<RootMeanSquare, OpError> {
+pub(crate) fn root_mean_square(cx: &EvalCx<'_>, axis: i64, epsilon: f32) -> Result<RootMeanSquare, OpError> {
     let x = cx.tensor(0)?;
     let layers = Layers::new(x.shape(), axis)?;
     let mut y = floats(cx, 0)?;

@@ -109,7 +109,10 @@ impl Op for RoiAlign {
             return Err(OpError::shape(format!("input 0: expected rank 4, got {:?}", x.shape())));
         };
         let &[regions, 4] = cx.tensor(1)?.shape() else {
-            return Err(OpError::shape(format!("input 1: expected shape [n, 4], got {:?}", cx.tensor(1)?.shape())));
+            return Err(OpError::shape(format!(
+                "input 1: expected shape [n, 4], got {:?}",
+                cx.tensor(1)?.shape()
+            )));
         };
         check_shape(2, cx.tensor(2)?, &[regions])?;
         let shape = [regions, channels, grid_h, grid_w];
@@ -143,9 +146,9 @@ impl Op for RoiAlign {
             return Ok(());
         }
         match cx.attributes_mut().remove("coordinate_transformation_mode") {
-            Some(Attribute::String(mode)) if mode != "output_half_pixel" => Err(OpError::Unsupported(format!(
-                "before opset 16 regions are 'output_half_pixel', got '{mode}'"
-            ))),
+            Some(Attribute::String(mode)) if mode != "output_half_pixel" => Err(OpError::Unsupported(
+                format!("before opset 16 regions are 'output_half_pixel', got '{mode}'"),
+            )),
             _ => Ok(()),
         }
     }
@@ -164,9 +167,15 @@ impl RoiAlign {
         }
         let cell = size / cells as f64;
         // Single precision decides how many samples there are, as in the reference.
-        let wanted = if self.sampling_ratio > 0 { self.sampling_ratio as f64 } else { f64::from((cell as f32).ceil()) };
+        let wanted = if self.sampling_ratio > 0 {
+            self.sampling_ratio as f64
+        } else {
+            f64::from((cell as f32).ceil())
+        };
         if wanted.is_nan() || wanted * cells as f64 > MAX_SAMPLES {
-            return Err(OpError::value(format!("a region from {first} to {last} asks for {wanted} samples per cell")));
+            return Err(OpError::value(format!(
+                "a region from {first} to {last} asks for {wanted} samples per cell"
+            )));
         }
         let count = wanted.max(0.0) as usize;
         let sample = |i: usize| {
@@ -230,7 +239,8 @@ mod tests {
             sampling_ratio: 0,
             spatial_scale: 0.75,
         };
-        let corners = RoiAlign { coordinate_transformation_mode: RoiCoordinates::OutputHalfPixel, ..op.clone() };
+        let corners =
+            RoiAlign { coordinate_transformation_mode: RoiCoordinates::OutputHalfPixel, ..op.clone() };
         let largest = RoiAlign { mode: RoiMode::Maximum, sampling_ratio: 2, ..op.clone() };
         let x = f32s(&[1, 1, 6, 6], &(0..36).map(|i| i as f32).collect::<Vec<_>>());
         let case = |op: RoiAlign| {
@@ -238,9 +248,14 @@ mod tests {
             Case::new(op).input(x.clone()).constant(regions).constant(i64s(&[2], &[0, 0]))
         };
         let case = |op| case(op).tolerance(1e-5, 1e-5);
-        case(op).expect(f32s(&[2, 1, 2, 2], &[2.285_937_5, 3.5125, 11.417_188, 12.643_75, 12.4, 14.8, 20.95, 23.35]));
-        case(corners)
-            .expect(f32s(&[2, 1, 2, 2], &[5.38125, 6.69375, 14.83125, 16.14375, 15.9, 18.175, 24.45, 26.725]));
+        case(op).expect(f32s(
+            &[2, 1, 2, 2],
+            &[2.285_937_5, 3.5125, 11.417_188, 12.643_75, 12.4, 14.8, 20.95, 23.35],
+        ));
+        case(corners).expect(f32s(
+            &[2, 1, 2, 2],
+            &[5.38125, 6.69375, 14.83125, 16.14375, 15.9, 18.175, 24.45, 26.725],
+        ));
         case(largest).expect(f32s(
             &[2, 1, 2, 2],
             &[4.0875, 4.342_969, 8.925, 8.309_08, 10.296_43, 9.825_46, 15.048_64, 13.293_34],

@@ -94,7 +94,11 @@ impl Op for Scan {
                     if length.as_fixed().is_none() && !size.is_unknown() {
                         length = size;
                     }
-                    ValueType::Tensor(TensorType { dtype: ty.dtype(), shape: Some(Shape::from(dims)), known: None })
+                    ValueType::Tensor(TensorType {
+                        dtype: ty.dtype(),
+                        shape: Some(Shape::from(dims)),
+                        known: None,
+                    })
                 }
                 None => ValueType::Tensor(TensorType { dtype: ty.dtype(), shape: None, known: None }),
             }));
@@ -102,7 +106,13 @@ impl Op for Scan {
         let formal = layout.states + layout.scanned;
         let captures: Vec<_> = (formal..cx.n_inputs()).map(|i| cx.ty(i).cloned()).collect();
         let types = infer_body(&self.body, initial, 0, |states| {
-            states.iter().cloned().map(Some).chain(slices.iter().cloned()).chain(captures.iter().cloned()).collect()
+            states
+                .iter()
+                .cloned()
+                .map(Some)
+                .chain(slices.iter().cloned())
+                .chain(captures.iter().cloned())
+                .collect()
         })?;
         for (i, ty) in types.carried.into_iter().enumerate() {
             cx.set(i, ty);
@@ -154,7 +164,10 @@ impl Op for Scan {
                 Some(ValueType::tensor(x.dtype(), Shape::from(&sizes[..])))
             });
             let ty = |v: &Option<Datum>| v.as_ref().map(Datum::value_type);
-            types_of_no_iteration(&self.body, states.iter().map(ty).chain(slices).chain(captures.iter().map(ty)))?
+            types_of_no_iteration(
+                &self.body,
+                states.iter().map(ty).chain(slices).chain(captures.iter().map(ty)),
+            )?
         } else {
             vec![ValueType::Unknown; self.body.outputs().len()]
         };
@@ -207,7 +220,8 @@ mod tests {
         let y = g.node(node).outputs()[0];
         g.set_outputs(vec![y, y]);
         let body = Arc::new(g);
-        for (backwards, all) in [(0, [1.0, 3.0, 6.0, 4.0, 9.0, 15.0]), (1, [6.0, 5.0, 3.0, 15.0, 11.0, 6.0])] {
+        for (backwards, all) in [(0, [1.0, 3.0, 6.0, 4.0, 9.0, 15.0]), (1, [6.0, 5.0, 3.0, 15.0, 11.0, 6.0])]
+        {
             Case::new(Scan {
                 body: body.clone(),
                 num_scan_inputs: 1,

@@ -53,7 +53,10 @@ impl Op for SequenceMap {
             let item = |(index, value): (usize, &Option<Datum>)| match value {
                 Some(Datum::Sequence(items)) if index < formal => match items.get(at) {
                     Some(item) => Ok(Some(item.clone())),
-                    None => Err(OpError::shape(format!("input {index} has {} items, expected {len}", items.len()))),
+                    None => Err(OpError::shape(format!(
+                        "input {index} has {} items, expected {len}",
+                        items.len()
+                    ))),
                 },
                 other => Ok(other.clone()),
             };

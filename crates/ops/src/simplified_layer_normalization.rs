@@ -60,9 +60,9 @@ mod tests {
     fn rows_and_inverse_roots() {
         let op = SimplifiedLayerNormalization { axis: -1, epsilon: 0.0, stash_type: DataType::F32 };
         let x = f32s(&[2, 2], &[1., 7., -2., 2.]);
-        Case::new(op).input(x).constant(f32s(&[2], &[1., 2.])).expect_all(vec![
-            f32s(&[2, 2], &[0.2, 2.8, -1., 2.]).into(),
-            f32s(&[2, 1], &[0.2, 0.5]).into(),
-        ]);
+        Case::new(op)
+            .input(x)
+            .constant(f32s(&[2], &[1., 2.]))
+            .expect_all(vec![f32s(&[2, 2], &[0.2, 2.8, -1., 2.]).into(), f32s(&[2, 1], &[0.2, 0.5]).into()]);
     }
 }

@@ -29,7 +29,10 @@ impl Op for SoftmaxCrossEntropyLoss {
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
         let scores = cx.tensor(0)?;
         let [_, classes, rest @ ..] = scores.shape() else {
-            return Err(OpError::shape(format!("input 0: expected at least rank 2, got {:?}", scores.shape())));
+            return Err(OpError::shape(format!(
+                "input 0: expected at least rank 2, got {:?}",
+                scores.shape()
+            )));
         };
         let plane = checked_len(rest)?;
         let mut x = floats(cx, 0)?;
@@ -62,9 +65,9 @@ mod tests {
         let x = f32s(&[2, 2], &[0., 0., 1., 3.]);
         let half = -std::f32::consts::LN_2;
         let log = [half, half, -2.126_928, -0.126_928_02];
-        Case::new(op).input(x).input(i64s(&[2], &[0, 1])).expect_all(vec![
-            f32s(&[], &[0.410_037_6]).into(),
-            f32s(&[2, 2], &log).into(),
-        ]);
+        Case::new(op)
+            .input(x)
+            .input(i64s(&[2], &[0, 1]))
+            .expect_all(vec![f32s(&[], &[0.410_037_6]).into(), f32s(&[2, 2], &log).into()]);
     }
 }

@@ -22,7 +22,9 @@ impl Op for SpaceToDepth {
         let shape = match cx.shape(0).map(Shape::dims) {
             Some([n, c, h, w]) => {
                 if [h, w].iter().any(|d| d.is_multiple_of(&side) == Some(false)) {
-                    return Err(OpError::shape(format!("{h} times {w} does not divide into blocks of {side}")));
+                    return Err(OpError::shape(format!(
+                        "{h} times {w} does not divide into blocks of {side}"
+                    )));
                 }
                 Shape::from([n.clone(), c.mul(&side.mul(&side)), h.div_exact(&side), w.div_exact(&side)])
             }

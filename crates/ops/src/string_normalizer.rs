@@ -80,10 +80,9 @@ mod tests {
 
     #[test]
     fn removes_stop_words_and_changes_case() {
-        for (sensitive, stop, want) in [
-            (true, "Monday", vec!["MONDAY", "TUESDAY"]),
-            (false, "MONDAY", vec!["TUESDAY"]),
-        ] {
+        for (sensitive, stop, want) in
+            [(true, "Monday", vec!["MONDAY", "TUESDAY"]), (false, "MONDAY", vec!["TUESDAY"])]
+        {
             Case::new(StringNormalizer {
                 case_change_action: CaseChange::Upper,
                 is_case_sensitive: sensitive,

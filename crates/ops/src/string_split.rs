@@ -19,7 +19,9 @@ impl StringSplit {
     fn parts<'a>(&self, text: &'a str) -> Vec<&'a str> {
         let most = self.maxsplit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX - 1);
         match self.delimiter.as_deref() {
-            Some(delimiter) if !delimiter.is_empty() => text.splitn(most.saturating_add(1), delimiter).collect(),
+            Some(delimiter) if !delimiter.is_empty() => {
+                text.splitn(most.saturating_add(1), delimiter).collect()
+            }
             _ => words(text, most),
         }
     }
@@ -80,10 +82,13 @@ mod tests {
     #[test]
     fn by_delimiter_and_by_white_space() {
         let case = |delimiter: Option<&str>, maxsplit, x: &[&str]| {
-            Case::new(StringSplit { delimiter: delimiter.map(String::from), maxsplit }).input(texts(&[x.len()], x))
+            Case::new(StringSplit { delimiter: delimiter.map(String::from), maxsplit })
+                .input(texts(&[x.len()], x))
         };
-        case(Some("."), None, &["a..b", "c"])
-            .expect_all(vec![texts(&[2, 3], &["a", "", "b", "c", "", ""]).into(), i64s(&[2], &[3, 1]).into()]);
+        case(Some("."), None, &["a..b", "c"]).expect_all(vec![
+            texts(&[2, 3], &["a", "", "b", "c", "", ""]).into(),
+            i64s(&[2], &[3, 1]).into(),
+        ]);
         case(Some(""), Some(1), &[" a  b c ", ""])
             .expect_all(vec![texts(&[2, 2], &["a", "b c", "", ""]).into(), i64s(&[2], &[2, 0]).into()]);
     }

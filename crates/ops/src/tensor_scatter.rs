@@ -44,7 +44,9 @@ impl Op for TensorScatter {
             && axis > 0
             && (0..shape.len()).all(|i| if i == axis { new[i] <= shape[i] } else { new[i] == shape[i] });
         if !fits {
-            return Err(OpError::shape(format!("an update of {new:?} for axis {axis} of a cache of {shape:?}")));
+            return Err(OpError::shape(format!(
+                "an update of {new:?} for axis {axis} of a cache of {shape:?}"
+            )));
         }
         if update.is_empty() {
             cx.set(0, cache.clone());

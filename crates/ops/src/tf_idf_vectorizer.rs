@@ -86,7 +86,12 @@ impl TfIdfVectorizer {
         Ok(pool)
     }
 
-    fn vectors<T: Hash + Eq + Clone>(&self, rows: &[&[T]], items: &[T], out: &mut [f32]) -> Result<(), OpError> {
+    fn vectors<T: Hash + Eq + Clone>(
+        &self,
+        rows: &[&[T]],
+        items: &[T],
+        out: &mut [f32],
+    ) -> Result<(), OpError> {
         let pool = self.pool(items)?;
         let width = self.width()?;
         let longest = usize::try_from(self.max_gram_length).unwrap_or(0).min(self.ngram_counts.len());

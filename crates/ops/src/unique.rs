@@ -80,7 +80,9 @@ impl Groups {
         let compare = |a: usize, b: usize| {
             let places = (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i)));
             places
-                .map(|(o, i)| compare_elements(&values, (o * size + a) * inner + i, (o * size + b) * inner + i))
+                .map(|(o, i)| {
+                    compare_elements(&values, (o * size + a) * inner + i, (o * size + b) * inner + i)
+                })
                 .find(|order| order.is_ne())
                 .unwrap_or(Ordering::Equal)
         };
@@ -117,14 +119,14 @@ mod tests {
     #[test]
     fn the_examples_of_the_specification() {
         let vector = |v: &[i64]| i64s(&[v.len()], v).into();
-        Case::new(Unique { axis: None, sorted: false })
-            .input(i64s(&[6], &[2, 1, 1, 3, 4, 3]))
-            .expect_all(vec![
+        Case::new(Unique { axis: None, sorted: false }).input(i64s(&[6], &[2, 1, 1, 3, 4, 3])).expect_all(
+            vec![
                 vector(&[2, 1, 3, 4]),
                 vector(&[0, 1, 3, 4]),
                 vector(&[0, 1, 1, 2, 3, 2]),
                 vector(&[1, 2, 2, 1]),
-            ]);
+            ],
+        );
         Case::new(Unique { axis: Some(1), sorted: true })
             .input(i64s(&[2, 4, 2], &[1, 1, 0, 1, 2, 1, 0, 1, 1, 1, 0, 1, 2, 1, 0, 1]))
             .expect_all(vec![

@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn reads_as_resize() {
-        let mut node = SourceNode { op_type: "Upsample".into(), opset: 7, n_outputs: 1, ..SourceNode::default() };
+        let mut node =
+            SourceNode { op_type: "Upsample".into(), opset: 7, n_outputs: 1, ..SourceNode::default() };
         node.attributes.set("scales", Attribute::Floats(vec![2.0, 0.6]));
         let mut g = Graph::new("test");
         let x = g.add_input("x", ValueType::Unknown);

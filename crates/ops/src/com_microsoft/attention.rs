@@ -86,7 +86,9 @@ impl Op for Attention {
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
         if self.do_rotary || self.past_present_share_buffer || cx.datum(6).is_some() {
-            return Err(OpError::Unsupported("rotation and shared buffers in com.microsoft::Attention".into()));
+            return Err(OpError::Unsupported(
+                "rotation and shared buffers in com.microsoft::Attention".into(),
+            ));
         }
         let heads = head_count("num_heads", Some(self.num_heads))?;
         let (x, w) = (cx.tensor(0)?, cx.tensor(1)?);
@@ -101,14 +103,16 @@ impl Op for Attention {
         if let Some(bias) = cx.optional_tensor(2)? {
             crate::operand::check_shape(2, bias, &[columns])?;
             let bias = floats(bias, 2)?;
-            all.chunks_mut(columns.max(1)).for_each(|row| row.iter_mut().zip(&bias).for_each(|(x, b)| *x += b));
+            all.chunks_mut(columns.max(1))
+                .for_each(|row| row.iter_mut().zip(&bias).for_each(|(x, b)| *x += b));
         }
         let sizes = self.sizes(columns)?;
         let part = |which: usize| -> Result<Heads, OpError> {
             let (start, size) = (sizes[..which].iter().sum::<usize>(), sizes[which]);
             let rows = all.chunks(columns.max(1));
             let data = rows.flat_map(|row| row[start..start + size].iter().copied()).collect();
-            let tensor = Tensor::narrow(lehr_tensor::DataType::F64, &[batch, positions, size], Wide::F(data))?;
+            let tensor =
+                Tensor::narrow(lehr_tensor::DataType::F64, &[batch, positions, size], Wide::F(data))?;
             Heads::packed(&tensor, 1, heads)
         };
         let (q, mut k, mut v) = (part(0)?, part(1)?, part(2)?);
@@ -187,9 +191,7 @@ mod tests {
         let ints = |shape: &[usize], v: &[i32]| Tensor::from_slice(shape, v).unwrap();
         let out = |v: &[f32; 6]| f32s(&[1, 3, 2], v);
         case(false).expect(out(&[1.029257, 0.900171, 0.899971, 1.476501, 0.968412, 0.918487]));
-        case(true)
-            .input(ints(&[1], &[2]))
-            .expect(out(&[1.1, 1.5, 0.900002, 1.5, 1.096675, 0.919377]));
+        case(true).input(ints(&[1], &[2])).expect(out(&[1.1, 1.5, 0.900002, 1.5, 1.096675, 0.919377]));
         case(true).input(ints(&[2], &[3, 1])).expect(out(&[1.1, 1.5, 0.9, 0.9, 0.65991, 0.9]));
         case(false)
             .input(ints(&[1, 3], &[1, 0, 1]))
@@ -201,7 +203,8 @@ mod tests {
     fn continues_a_past() {
         let past: Vec<f32> = (0u8..8).map(|i| 0.1 * f32::from(i)).collect();
         let present = [
-            0.0, 0.1, 2.4, -2.4, 1.35, 0.2, 0.3, 1.7, -5.1, 0.9, 0.4, 0.5, 1.1, 0.9, 0.65, 0.6, 0.7, 1.5, 0.9, 0.9,
+            0.0, 0.1, 2.4, -2.4, 1.35, 0.2, 0.3, 1.7, -5.1, 0.9, 0.4, 0.5, 1.1, 0.9, 0.65, 0.6, 0.7, 1.5,
+            0.9, 0.9,
         ];
         case(true).absent().input(f32s(&[2, 1, 2, 2, 1], &past)).expect_all(vec![
             f32s(&[1, 3, 2], &[1.071168, 0.715709, 0.897449, 1.494843, 0.885839, 0.888033]).into(),

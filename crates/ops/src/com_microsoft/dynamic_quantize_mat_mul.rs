@@ -54,7 +54,8 @@ impl Op for DynamicQuantizeMatMul {
         let b: Vec<i64> = b.map(|(at, x)| x - b_zero[at % columns % b_zero.len()]).collect();
         let bias = optional_floats(cx, 4)?.unwrap_or_else(|| vec![0.0]);
         per_column(bias.len(), 4)?;
-        let sums = product(&shape, &a, &b, |c: i64, a, b| c.wrapping_add(a.wrapping_mul(b))).into_iter().enumerate();
+        let sums =
+            product(&shape, &a, &b, |c: i64, a, b| c.wrapping_add(a.wrapping_mul(b))).into_iter().enumerate();
         let real = |(at, sum): (usize, i64)| {
             let column = at % columns;
             let factor = scale * b_scale[column % b_scale.len()] as f32;

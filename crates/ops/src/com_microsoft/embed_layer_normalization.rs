@@ -27,7 +27,8 @@ declare_op! {
 impl Op for EmbedLayerNormalization {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
         let dtype = cx.dtype(2)?;
-        let dim = |shape: Option<&Shape>, axis| shape.and_then(|s| s.get(axis)).cloned().unwrap_or(Dim::Unknown);
+        let dim =
+            |shape: Option<&Shape>, axis| shape.and_then(|s| s.get(axis)).cloned().unwrap_or(Dim::Unknown);
         let batch = dim(cx.shape(0), 0);
         let shape: Shape = [batch.clone(), dim(cx.shape(0), 1), dim(cx.shape(2), 1)].into_iter().collect();
         cx.set_tensor(0, dtype, Some(shape.clone()));

@@ -5,8 +5,8 @@ use lehr_graph::{AxisMap, Cost, EvalCx, InferCx, Op, OpError, Signature, attribu
 use lehr_kernels::elementwise::UnaryOp;
 use lehr_kernels::gemm::Activation;
 
-use crate::conv_kernel::{FastConv, conv_cpu_op};
 use crate::conv::{conv_sums, infer_conv};
+use crate::conv_kernel::{FastConv, conv_cpu_op};
 use crate::convolution::{ConvAttributes, conv_axes, conv_cost, conv_of};
 use crate::operand::{check_shape, optional_floats, rounded};
 use crate::window::AutoPad;
@@ -61,7 +61,10 @@ impl FusedConv {
     fn parameter(&self, index: usize) -> Result<f32, OpError> {
         let parameters = self.activation_params.as_deref().unwrap_or_default();
         parameters.get(index).copied().ok_or_else(|| {
-            OpError::attribute("activation_params", format!("expected at least {}, got {}", index + 1, parameters.len()))
+            OpError::attribute(
+                "activation_params",
+                format!("expected at least {}, got {}", index + 1, parameters.len()),
+            )
         })
     }
 
@@ -72,7 +75,9 @@ impl FusedConv {
             Some(FusedActivation::Relu) => y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y }),
             Some(FusedActivation::Tanh) => y.iter_mut().for_each(|y| *y = y.tanh()),
             Some(FusedActivation::Sigmoid) => y.iter_mut().for_each(|y| *y = 1.0 / (1.0 + (-*y).exp())),
-            Some(FusedActivation::HardSwish) => y.iter_mut().for_each(|y| *y *= (*y / 6.0 + 0.5).clamp(0.0, 1.0)),
+            Some(FusedActivation::HardSwish) => {
+                y.iter_mut().for_each(|y| *y *= (*y / 6.0 + 0.5).clamp(0.0, 1.0))
+            }
             Some(FusedActivation::LeakyRelu) => {
                 let alpha = parameter(0)?;
                 y.iter_mut().filter(|y| **y < 0.0).for_each(|y| *y *= alpha);
@@ -103,7 +108,9 @@ impl FastConv for FusedConv {
             Some(FusedActivation::Tanh) => Activation::Unary(UnaryOp::Tanh),
             Some(FusedActivation::Sigmoid) => Activation::Unary(UnaryOp::Sigmoid),
             Some(FusedActivation::HardSwish) => Activation::Unary(UnaryOp::HardSwish),
-            Some(FusedActivation::LeakyRelu) => Activation::Unary(UnaryOp::LeakyRelu { slope: parameter(0)? }),
+            Some(FusedActivation::LeakyRelu) => {
+                Activation::Unary(UnaryOp::LeakyRelu { slope: parameter(0)? })
+            }
             Some(FusedActivation::Clip) => Activation::Clip { low: parameter(0)?, high: parameter(1)? },
             Some(FusedActivation::HardSigmoid) => {
                 Activation::Unary(UnaryOp::HardSigmoid { alpha: parameter(0)?, beta: parameter(1)? })

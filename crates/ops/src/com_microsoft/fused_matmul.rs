@@ -5,8 +5,8 @@ use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signat
 
 use crate::elementwise::common_dtype;
 use crate::matrix_product::{ProductShape, product, product_dims};
-use crate::product_kernel::{FastProduct, ProductPlan, Strides, product_cpu_op};
 use crate::operand::{check_dtype, floats, rounded};
+use crate::product_kernel::{FastProduct, ProductPlan, Strides, product_cpu_op};
 
 declare_op! {
     #[allow(non_snake_case, reason = "the attribute names of the specification")]
@@ -28,7 +28,8 @@ declare_op! {
 impl FusedMatMul {
     /// How operand A (`false`) or B is rearranged before the product.
     pub(crate) fn order(&self, b: bool, rank: usize) -> Vec<usize> {
-        let (matrix, batch) = if b { (self.transB, self.transBatchB) } else { (self.transA, self.transBatchA) };
+        let (matrix, batch) =
+            if b { (self.transB, self.transBatchB) } else { (self.transA, self.transBatchA) };
         let mut order: Vec<usize> = (0..rank).collect();
         if rank < 2 {
             return order;

@@ -60,7 +60,9 @@ impl GroupQueryAttention {
     fn check(&self, cx: &EvalCx<'_>) -> Result<(), OpError> {
         let quantised = self.k_quant_type != "NONE" || self.v_quant_type != "NONE";
         if quantised || self.sliding_window_cache || cx.datum(12).is_some() || cx.datum(13).is_some() {
-            return Err(OpError::Unsupported("quantised and window-sized caches in GroupQueryAttention".into()));
+            return Err(OpError::Unsupported(
+                "quantised and window-sized caches in GroupQueryAttention".into(),
+            ));
         }
         Ok(())
     }
@@ -77,7 +79,8 @@ impl GroupQueryAttention {
         let all = Heads::packed(query, 0, heads.saturating_add(kv_heads.saturating_mul(2)))?;
         let [batch, total, n, size] = all.dims;
         let part = |from: usize, count: usize| {
-            let blocks = (0..batch).flat_map(|b| (from..from + count).map(move |h| (b * total + h) * n * size));
+            let blocks =
+                (0..batch).flat_map(|b| (from..from + count).map(move |h| (b * total + h) * n * size));
             let data = blocks.flat_map(|at| all.data[at..at + n * size].iter().copied()).collect();
             Heads { data, dims: [batch, count, n, size] }
         };
@@ -127,7 +130,8 @@ impl Op for GroupQueryAttention {
         if self.do_rotary {
             self.rotate_both(cx, &mut q, &mut k, &places)?;
         }
-        let past = |index: usize| cx.optional_tensor(index).and_then(|t| t.map(|t| Heads::of(t, index)).transpose());
+        let past =
+            |index: usize| cx.optional_tensor(index).and_then(|t| t.map(|t| Heads::of(t, index)).transpose());
         let (past_k, past_v) = (past(3)?, past(4)?);
         let length = past_k.as_ref().map_or(0, |p| p.dims[2]).max(largest);
         let k = places.cached(past_k, &k, length, limit(cx))?;
@@ -235,12 +239,14 @@ impl Places {
             let total = total.ok_or_else(|| {
                 OpError::value(format!("input 5: expected a length below {largest}, got {length}"))
             })?;
-            let valid = match counts.as_ref().map(|c| c.get(b).copied().and_then(|c| usize::try_from(c).ok())) {
+            let valid = match counts.as_ref().map(|c| c.get(b).copied().and_then(|c| usize::try_from(c).ok()))
+            {
                 None => queries,
                 Some(Some(count)) if count <= queries => count,
                 Some(_) => return Err(OpError::value(format!("input 16: expected up to {queries} queries"))),
             };
-            let start = if counts.is_none() && largest == queries { Some(0) } else { total.checked_sub(valid) };
+            let start =
+                if counts.is_none() && largest == queries { Some(0) } else { total.checked_sub(valid) };
             let start = start.ok_or_else(|| {
                 OpError::value(format!("{total} keys are fewer than the {valid} queries of batch entry {b}"))
             })?;
@@ -270,7 +276,9 @@ impl Places {
         for b in 0..batch {
             let start = self.starts[b];
             if start > 0 && past.as_ref().is_none_or(|p| p.dims[2] < start) {
-                return Err(OpError::value(format!("batch entry {b} continues {start} positions without a past")));
+                return Err(OpError::value(format!(
+                    "batch entry {b} continues {start} positions without a past"
+                )));
             }
             for h in 0..heads {
                 for i in 0..start {

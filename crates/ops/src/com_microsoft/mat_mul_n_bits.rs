@@ -57,7 +57,10 @@ impl MatMulNBits {
             return Err(OpError::attribute("bits", format!("expected 2, 4 or 8, got {}", self.bits)));
         }
         if !block.is_power_of_two() || block < 16 {
-            return Err(OpError::attribute("block_size", format!("expected a power of 2 from 16 on, got {block}")));
+            return Err(OpError::attribute(
+                "block_size",
+                format!("expected a power of 2 from 16 on, got {block}"),
+            ));
         }
         Ok(Layout { k, n, bits: size("bits", self.bits)?, block, blocks: k.div_ceil(block) })
     }
@@ -173,7 +176,9 @@ impl Op for MatMulNBits {
     fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
         let layout = self.layout()?;
         let (a, bits, scales) = (builder.require(0)?, builder.require(1)?, builder.require(2)?);
-        let Some(bits) = builder.constant_of(bits).filter(|b| !b.is_empty()).cloned() else { return Ok(false) };
+        let Some(bits) = builder.constant_of(bits).filter(|b| !b.is_empty()).cloned() else {
+            return Ok(false);
+        };
         let narrow = match layout.bits {
             2 => DataType::U2,
             4 => DataType::U4,

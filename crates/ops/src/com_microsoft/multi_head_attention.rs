@@ -85,9 +85,9 @@ fn unpacked(x: &Tensor, index: usize) -> Result<Vec<Heads>, OpError> {
 /// Adds the bias of one part, which starts at `start` and has one number per feature of each head.
 fn add_projection_bias(part: &mut Heads, bias: &[f64], start: &mut usize) -> Result<(), OpError> {
     let [batch, heads, positions, size] = part.dims;
-    let own = bias.get(*start..*start + heads * size).ok_or_else(|| {
-        OpError::shape(format!("input 3: a bias of {} numbers is too short", bias.len()))
-    })?;
+    let own = bias
+        .get(*start..*start + heads * size)
+        .ok_or_else(|| OpError::shape(format!("input 3: a bias of {} numbers is too short", bias.len())))?;
     *start += heads * size;
     for b in 0..batch {
         for h in 0..heads {
@@ -175,7 +175,8 @@ mod tests {
     }
 
     fn case() -> Case {
-        let ramp = |factor: f32, shift: f32| (0u8..12).map(|i| factor * f32::from(i) + shift).collect::<Vec<_>>();
+        let ramp =
+            |factor: f32, shift: f32| (0u8..12).map(|i| factor * f32::from(i) + shift).collect::<Vec<_>>();
         Case::new(op(false))
             .tolerance(1e-5, 1e-5)
             .input(f32s(&[1, 2, 4], &[1.0, 2.0, 3.0, -4.0, 0.5, 1.0, 2.0, 0.0]))
@@ -188,8 +189,7 @@ mod tests {
     fn masks_and_biases() {
         let out = |v: &[f32; 8]| f32s(&[1, 2, 4], v);
         let ints = |shape: &[usize], v: &[i32]| Tensor::from_slice(shape, v).unwrap();
-        case()
-            .expect(out(&[6.027667, 7.027667, 5.255638, 6.255638, 5.098701, 6.098701, 7.433244, 8.433244]));
+        case().expect(out(&[6.027667, 7.027667, 5.255638, 6.255638, 5.098701, 6.098701, 7.433244, 8.433244]));
         let bias: Vec<f32> = (0u8..12).map(|i| 0.05 * f32::from(i)).collect();
         case()
             .input(f32s(&[12], &bias))

@@ -46,8 +46,11 @@ impl QLinearAveragePool {
 /// Order of axes that brings channels from the end to the second place, or back.
 fn channels_second(rank: usize, back: bool) -> Option<Vec<i64>> {
     let rank = i64::try_from(rank).ok().filter(|&r| r > 1)?;
-    let order: Vec<i64> =
-        if back { [0].into_iter().chain(2..rank).chain([1]).collect() } else { [0, rank - 1].into_iter().chain(1..rank - 1).collect() };
+    let order: Vec<i64> = if back {
+        [0].into_iter().chain(2..rank).chain([1]).collect()
+    } else {
+        [0, rank - 1].into_iter().chain(1..rank - 1).collect()
+    };
     Some(order)
 }
 

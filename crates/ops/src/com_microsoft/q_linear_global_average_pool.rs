@@ -58,9 +58,10 @@ mod tests {
     #[test]
     fn both_layouts() {
         let data: Vec<u8> = (0..16).map(|i| i * 10).collect();
-        for (channels_last, shape, out, y) in
-            [(false, [1, 1, 4, 4], [1, 1, 1, 1], vec![103u8]), (true, [1, 4, 2, 2], [1, 1, 1, 2], vec![96, 110])]
-        {
+        for (channels_last, shape, out, y) in [
+            (false, [1, 1, 4, 4], [1, 1, 1, 1], vec![103u8]),
+            (true, [1, 4, 2, 2], [1, 1, 1, 2], vec![96, 110]),
+        ] {
             Case::new(QLinearGlobalAveragePool { channels_last })
                 .input(Tensor::from_slice(&shape, &data).unwrap())
                 .input(Tensor::scalar(0.1f32))

@@ -62,7 +62,10 @@ fn per_feature<'a, T: Copy>(
     features: usize,
 ) -> Result<impl Fn(usize) -> T + use<'a, T>, OpError> {
     if values.is_empty() || (values.len() != 1 && values.len() != features) {
-        return Err(OpError::attribute(name, format!("expected 1 or {features} values, got {}", values.len())));
+        return Err(OpError::attribute(
+            name,
+            format!("expected 1 or {features} values, got {}", values.len()),
+        ));
     }
     Ok(move |at: usize| values[at % values.len()])
 }

@@ -51,7 +51,8 @@ impl LabelEncoder {
                 Some(_) => (op.keys_int64s, op.values_strings) = (Some(numbers), Some(texts)),
                 None => {
                     return Err(OpError::Unsupported(
-                        "before version 2 the direction depends on the type of the input, which is not known".into(),
+                        "before version 2 the direction depends on the type of the input, which is not known"
+                            .into(),
                     ));
                 }
             }
@@ -101,7 +102,9 @@ fn list(
     }
     match floats {
         Some(floats) => Ok(Tensor::vector(floats.clone())),
-        None => Err(OpError::attribute(format!("{name}_tensor"), "is missing, and so is every other form of it")),
+        None => {
+            Err(OpError::attribute(format!("{name}_tensor"), "is missing, and so is every other form of it"))
+        }
     }
 }
 
@@ -148,16 +151,20 @@ impl Op for LabelEncoder {
                 DataType::I64 => ("int64s", Attribute::Ints(tensor.to_i64s()?)),
                 DataType::F32 => ("floats", Attribute::Floats(tensor.as_slice::<f32>()?.to_vec())),
                 other => {
-                    return Err(OpError::Unsupported(format!("before version 4 there are no {name} of {other}")));
+                    return Err(OpError::Unsupported(format!(
+                        "before version 4 there are no {name} of {other}"
+                    )));
                 }
             };
             cx.attributes_mut().set(format!("{name}_{kind}"), list);
         }
-        if let Some(default) = cx.attributes_mut().remove("default_tensor").and(self.default_tensor.as_ref()) {
+        if let Some(default) = cx.attributes_mut().remove("default_tensor").and(self.default_tensor.as_ref())
+        {
             let (name, value) = match default.dtype() {
-                DataType::String => {
-                    ("default_string", Attribute::String(default.strings()?.first().cloned().unwrap_or_default()))
-                }
+                DataType::String => (
+                    "default_string",
+                    Attribute::String(default.strings()?.first().cloned().unwrap_or_default()),
+                ),
                 DataType::I64 => ("default_int64", Attribute::Int(default.item()?)),
                 _ => ("default_float", Attribute::Float(default.item()?)),
             };
@@ -190,8 +197,6 @@ mod tests {
             values_tensor: Some(Tensor::vector(vec![7i16, 8, 9])),
             ..empty()
         };
-        Case::new(op)
-            .input(f32s(&[3], &[f32::NAN, 1.0, 2.0]))
-            .expect(Tensor::vector(vec![7i16, 9, -1]));
+        Case::new(op).input(f32s(&[3], &[f32::NAN, 1.0, 2.0])).expect(Tensor::vector(vec![7i16, 9, -1]));
     }
 }

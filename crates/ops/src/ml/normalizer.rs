@@ -66,6 +66,8 @@ mod tests {
         ] {
             Case::new(Normalizer { norm }).input(x.clone()).expect(f32s(&[3, 2], &y));
         }
-        Case::new(Normalizer { norm: Norm::L1 }).input(i64s(&[2], &[-3, 1])).expect(f32s(&[2], &[-0.75, 0.25]));
+        Case::new(Normalizer { norm: Norm::L1 })
+            .input(i64s(&[2], &[-3, 1]))
+            .expect(f32s(&[2], &[-0.75, 0.25]));
     }
 }

@@ -50,7 +50,8 @@ impl Op for OneHotEncoder {
         if (wanted == DataType::String) != (x.dtype() == DataType::String) {
             return Err(OpError::input_type(0, format!("the type of the categories, {wanted}"), x.dtype()));
         }
-        let elements = if wanted == DataType::String { x.clone() } else { x.cast(wanted, CastOptions::default())? };
+        let elements =
+            if wanted == DataType::String { x.clone() } else { x.cast(wanted, CastOptions::default())? };
         let at = places(keys(&categories)?);
         let mut y = vec![0f32; lehr_tensor::checked_len(&shape)?];
         for (element, row) in keys(&elements)?.iter().zip(y.chunks_mut(n)) {

@@ -36,7 +36,9 @@ fn per_feature(name: &str, list: Option<&[f32]>, features: usize, default: f64) 
     match list.unwrap_or_default() {
         [] => Ok(vec![default]),
         list if list.len() == 1 || list.len() == features => Ok(list.iter().map(|&v| f64::from(v)).collect()),
-        list => Err(OpError::attribute(name, format!("expected 1 or {features} numbers, got {}", list.len()))),
+        list => {
+            Err(OpError::attribute(name, format!("expected 1 or {features} numbers, got {}", list.len())))
+        }
     }
 }
 

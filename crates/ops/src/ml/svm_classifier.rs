@@ -166,8 +166,11 @@ impl<'a> Machine<'a> {
         if let Some((a, b)) = self.probabilities {
             scores = self.class_probabilities(&scores, a, b);
         } else if let [score] = scores[..] {
-            let second =
-                if self.transform == PostTransform::None { SecondScore::Negation } else { SecondScore::Complement };
+            let second = if self.transform == PostTransform::None {
+                SecondScore::Negation
+            } else {
+                SecondScore::Complement
+            };
             return (class, self.transform.expand(score, second));
         }
         self.transform.apply(&mut scores);
@@ -272,8 +275,11 @@ mod tests {
         let case = |op| Case::new(op).tolerance(1e-5, 1e-6).input(x.clone());
         let scores = [0.10501059, -0.014135037, 0.28254926, 0.18214773, -0.39664647, 0.5050007];
         case(three()).expect_all(vec![i64s(&[2], &[3, 3]).into(), f32s(&[2, 3], &scores).into()]);
-        let op =
-            SvmClassifier { prob_a: Some(vec![-1.0, -0.9, -1.1]), prob_b: Some(vec![0.1, 0.2, -0.1]), ..three() };
+        let op = SvmClassifier {
+            prob_a: Some(vec![-1.0, -0.9, -1.1]),
+            prob_b: Some(vec![0.1, 0.2, -0.1]),
+            ..three()
+        };
         let scores = [0.31519863, 0.37816817, 0.30663326, 0.2935866, 0.401381, 0.30503237];
         case(op).expect_all(vec![i64s(&[2], &[3, 3]).into(), f32s(&[2, 3], &scores).into()]);
         let op = SvmClassifier {

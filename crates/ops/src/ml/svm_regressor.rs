@@ -35,8 +35,9 @@ impl Op for SvmRegressor {
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
         let x = Examples::new(cx, 0)?;
-        let supports = usize::try_from(self.n_supports)
-            .map_err(|_| OpError::attribute("n_supports", format!("expected a count, got {}", self.n_supports)))?;
+        let supports = usize::try_from(self.n_supports).map_err(|_| {
+            OpError::attribute("n_supports", format!("expected a count, got {}", self.n_supports))
+        })?;
         let coefficients = self.coefficients.as_deref().unwrap_or_default();
         let rho = match self.rho.as_deref() {
             Some(&[rho, ..]) => f64::from(rho),

@@ -52,7 +52,9 @@ impl TreeEnsemble {
             1 => Aggregate::Sum,
             2 => Aggregate::Min,
             3 => Aggregate::Max,
-            other => return Err(OpError::attribute("aggregate_function", format!("expected 0 to 3, got {other}"))),
+            other => {
+                return Err(OpError::attribute("aggregate_function", format!("expected 0 to 3, got {other}")));
+            }
         })
     }
 
@@ -63,7 +65,9 @@ impl TreeEnsemble {
             2 => PostTransform::Logistic,
             3 => PostTransform::SoftmaxZero,
             4 => PostTransform::Probit,
-            other => return Err(OpError::attribute("post_transform", format!("expected 0 to 4, got {other}"))),
+            other => {
+                return Err(OpError::attribute("post_transform", format!("expected 0 to 4, got {other}")));
+            }
         })
     }
 

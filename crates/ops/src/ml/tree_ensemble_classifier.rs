@@ -178,10 +178,10 @@ mod tests {
             ),
         ];
         for (op, labels, scores) in rows {
-            Case::new(op).tolerance(1e-5, 1e-6).input(x.clone()).expect_all(vec![
-                i64s(&[3], &labels).into(),
-                f32s(&[3, scores.len() / 3], scores).into(),
-            ]);
+            Case::new(op)
+                .tolerance(1e-5, 1e-6)
+                .input(x.clone())
+                .expect_all(vec![i64s(&[3], &labels).into(), f32s(&[3, scores.len() / 3], scores).into()]);
         }
     }
 }

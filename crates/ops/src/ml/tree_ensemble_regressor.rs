@@ -167,11 +167,15 @@ mod tests {
     #[test]
     fn refuses_circles_and_loose_ends() {
         let x = f32s(&[1, 2], &[1.0, 2.0]);
-        let circle =
-            TreeEnsembleRegressor { nodes_falsenodeids: Some(vec![0, 0, 0, 2, 0, 0]), ..stumps(Aggregate::Sum) };
+        let circle = TreeEnsembleRegressor {
+            nodes_falsenodeids: Some(vec![0, 0, 0, 2, 0, 0]),
+            ..stumps(Aggregate::Sum)
+        };
         Case::new(circle).input(x.clone()).expect_error("circle");
-        let loose =
-            TreeEnsembleRegressor { nodes_falsenodeids: Some(vec![7, 0, 0, 2, 0, 0]), ..stumps(Aggregate::Sum) };
+        let loose = TreeEnsembleRegressor {
+            nodes_falsenodeids: Some(vec![7, 0, 0, 2, 0, 0]),
+            ..stumps(Aggregate::Sum)
+        };
         Case::new(loose).input(x).expect_error("node 7");
     }
 }

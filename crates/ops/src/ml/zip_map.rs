@@ -21,7 +21,10 @@ impl ZipMap {
         match (self.classlabels_int64s.as_deref(), self.classlabels_strings.as_deref()) {
             (_, Some(texts @ [_, ..])) => Ok(Tensor::from_strings(&[texts.len()], texts.to_vec())?),
             (Some(numbers @ [_, ..]), _) => Ok(Tensor::vector(numbers.to_vec())),
-            _ => Err(OpError::attribute("classlabels_int64s", "expected labels here or in 'classlabels_strings'")),
+            _ => Err(OpError::attribute(
+                "classlabels_int64s",
+                "expected labels here or in 'classlabels_strings'",
+            )),
         }
     }
 }
