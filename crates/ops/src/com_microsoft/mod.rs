@@ -15,6 +15,7 @@ crate::registry::operators! {
     fused_matmul::FusedMatMul cpu;
     gelu::Gelu;
     group_query_attention::GroupQueryAttention;
+    inverse::Inverse;
     mat_mul_integer_to_float::MatMulIntegerToFloat;
     mat_mul_n_bits::MatMulNBits;
     multi_head_attention::MultiHeadAttention;
