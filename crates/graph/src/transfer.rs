@@ -170,6 +170,13 @@ impl<'a> ReadCx<'a> {
         if got > most {
             return Err(OpError::shape(format!("expected at most {most} inputs, got {got}")));
         }
+        let (least, most) = op.schema().outputs;
+        if n < least {
+            return Err(OpError::shape(format!("expected at least {least} outputs, got {n}")));
+        }
+        if n > most {
+            return Err(OpError::shape(format!("expected at most {most} outputs, got {n}")));
+        }
         let node = self.graph.add_node(op, inputs, n, self.node.name.as_str(), self.origin.clone())?;
         Ok(self.graph.node(node).outputs().to_vec())
     }
