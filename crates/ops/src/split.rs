@@ -4,9 +4,10 @@ use lehr_graph::{
     AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, SymValues,
     WriteCx, WriteInput, declare_op,
 };
-use lehr_tensor::Tensor;
+use lehr_tensor::{DataType, Tensor};
 
 use crate::axis::resolve_axis;
+use crate::cast::Cast;
 use crate::movement::{AxisPicks, pick};
 
 declare_op! {
@@ -24,7 +25,11 @@ declare_op! {
 impl Split {
     fn read(cx: &mut ReadCx<'_>) -> Result<ReadValues, OpError> {
         let axis = cx.attribute("axis")?.unwrap_or(0);
-        let inputs = if cx.opset() < 13 { cx.inputs_with_ints(1, "split")? } else { cx.inputs().to_vec() };
+        let mut inputs = if cx.opset() < 13 { cx.inputs_with_ints(1, "split")? } else { cx.inputs().to_vec() };
+        if let (true, Some(Some(sizes))) = (cx.opset() < 2, inputs.get_mut(1)) {
+            // In opset 1 an input of sizes has the type of the data.
+            *sizes = cx.emit_one(Cast::to(DataType::I64), &[*sizes])?;
+        }
         let has_sizes = matches!(inputs.get(1), Some(Some(_)));
         let mut num_outputs = cx.attribute("num_outputs")?;
         if num_outputs.is_none() && !has_sizes {
