@@ -1,9 +1,9 @@
 //! `BlackmanWindow`: <https://onnx.ai/onnx/operators/onnx__BlackmanWindow.html>
 
-use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
 use lehr_tensor::DataType;
 
-use crate::window_function::{eval_window, infer_window};
+use crate::window_function::{decompose_window, eval_window, infer_window};
 
 declare_op! {
     /// `0.42 − 0.5·cos(2πn/N) + 0.08·cos(4πn/N)`, as many values as input 0 says; N is that size, or one less for a symmetric window.
@@ -21,9 +21,15 @@ impl Op for BlackmanWindow {
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
-        eval_window(cx, self.output_datatype, self.periodic, [0.42, -0.5, 0.08])
+        eval_window(cx, self.output_datatype, self.periodic, COEFFICIENTS)
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        decompose_window(builder, self.output_datatype, self.periodic, COEFFICIENTS)
     }
 }
+
+const COEFFICIENTS: [f64; 3] = [0.42, -0.5, 0.08];
 
 #[cfg(test)]
 mod tests {

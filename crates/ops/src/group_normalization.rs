@@ -1,18 +1,22 @@
 //! `GroupNormalization`: <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html>
 
 use lehr_graph::{
-    AxisMap, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, ValueId, WriteCx, WriteInput,
-    declare_op,
+    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, ValueId, WriteCx,
+    WriteInput, declare_op,
 };
 use lehr_tensor::DataType;
 
+use crate::add::Add;
 use crate::concat::Concat;
 use crate::convolution::group_count;
 use crate::downgrade::drop_attribute;
 use crate::elementwise::infer_same;
+use crate::mul::Mul;
 use crate::normalization::{Planes, moments, norm_axes, norm_cost};
 use crate::operand::{check_shape, floats, rounded};
 use crate::reshape::Reshape;
+use crate::shape::Shape;
+use crate::standardize::{cast, standardized};
 use crate::unsqueeze::Unsqueeze;
 
 declare_op! {
@@ -91,6 +95,28 @@ impl Op for GroupNormalization {
         let y = rounded(x.dtype(), x.shape(), y)?;
         cx.set(0, y);
         Ok(())
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        let x = builder.require(0)?;
+        let dtype = builder.dtype(x)?;
+        let Some(inner) = builder.rank(x).ok().and_then(|rank| rank.checked_sub(2)) else { return Ok(false) };
+        let reshape = Reshape { allowzero: false };
+        let sizes = builder.call(Shape { start: 0, end: None }, &[x])?;
+        let groups = builder.vector(&[0, self.num_groups, -1]);
+        let grouped = builder.call(reshape.clone(), &[x, groups])?;
+        let parts = standardized(builder, grouped, &[2], self.epsilon, self.stash_type, true)?;
+        let y = cast(builder, parts.y, dtype)?;
+        let y = builder.call(reshape.clone(), &[y, sizes])?;
+        let column: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, inner)).collect();
+        let column = builder.vector(&column);
+        let (scale, bias) = (builder.require(1)?, builder.require(2)?);
+        let scale = builder.call(reshape.clone(), &[scale, column])?;
+        let bias = builder.call(reshape, &[bias, column])?;
+        let y = builder.call(Mul {}, &[y, scale])?;
+        let y = builder.call(Add {}, &[y, bias])?;
+        builder.output(0, y);
+        Ok(true)
     }
 
     fn cost(&self, io: &Signature<'_>) -> Cost {

@@ -1,9 +1,9 @@
 //! `HammingWindow`: <https://onnx.ai/onnx/operators/onnx__HammingWindow.html>
 
-use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
 use lehr_tensor::DataType;
 
-use crate::window_function::{eval_window, infer_window};
+use crate::window_function::{decompose_window, eval_window, infer_window};
 
 declare_op! {
     /// `25/46 − 21/46·cos(2πn/N)`, as many values as input 0 says; N is that size, or one less for a symmetric window.
@@ -21,9 +21,15 @@ impl Op for HammingWindow {
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
-        eval_window(cx, self.output_datatype, self.periodic, [25.0 / 46.0, -21.0 / 46.0, 0.0])
+        eval_window(cx, self.output_datatype, self.periodic, COEFFICIENTS)
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        decompose_window(builder, self.output_datatype, self.periodic, COEFFICIENTS)
     }
 }
+
+const COEFFICIENTS: [f64; 3] = [25.0 / 46.0, -21.0 / 46.0, 0.0];
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,15 @@
 //! `LayerNormalization`: <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>
 
-use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, declare_op};
+use lehr_graph::{AxisMap, Builder, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, declare_op};
 use lehr_tensor::{DataType, broadcast_shapes, checked_len};
 
+use crate::add::Add;
 use crate::axis::resolve_axis;
 use crate::elementwise::{BroadcastIndex, infer_same};
+use crate::mul::Mul;
 use crate::normalization::{moments, norm_axes, norm_cost};
 use crate::operand::{floats, optional_floats, rounded};
+use crate::standardize::{cast, standardized, trailing_axes};
 
 declare_op! {
     /// `(x - mean) / √(var + epsilon) · scale + bias` with the statistics of all axes from `axis` on; outputs 1 and 2 are
@@ -57,6 +60,24 @@ impl Op for LayerNormalization {
             cx.set(2, rounded(self.stash_type, &statistics, inverses)?);
         }
         Ok(())
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        let (x, scale) = (builder.require(0)?, builder.require(1)?);
+        let dtype = builder.dtype(x)?;
+        let Some(axes) = trailing_axes(builder, x, self.axis) else { return Ok(false) };
+        let parts = standardized(builder, x, &axes, self.epsilon, self.stash_type, true)?;
+        let y = cast(builder, parts.y, dtype)?;
+        let mut y = builder.call(Mul {}, &[y, scale])?;
+        if let Some(bias) = builder.input(2) {
+            y = builder.call(Add {}, &[y, bias])?;
+        }
+        builder.output(0, y);
+        if let Some(mean) = parts.mean {
+            builder.output(1, mean);
+        }
+        builder.output(2, parts.inverse);
+        Ok(true)
     }
 
     fn cost(&self, io: &Signature<'_>) -> Cost {

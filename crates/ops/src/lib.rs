@@ -60,6 +60,7 @@ mod scan_8;
 mod scatter_reduction;
 mod sequence_position;
 mod softmax_axis;
+mod standardize;
 mod symbolic;
 #[cfg(test)]
 mod testing;

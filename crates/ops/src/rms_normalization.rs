@@ -1,12 +1,14 @@
 //! `RMSNormalization`: <https://onnx.ai/onnx/operators/onnx__RMSNormalization.html>
 
-use lehr_graph::{AxisMap, Cost, EvalCx, InferCx, Op, OpError, Signature, declare_op};
+use lehr_graph::{AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Signature, declare_op};
 use lehr_tensor::DataType;
 
 use crate::axis::resolve_axis;
 use crate::layer_normalization::{Layers, Spread, layer_axes};
+use crate::mul::Mul;
 use crate::normalization::norm_cost;
 use crate::operand::{floats, rounded};
+use crate::standardize::{cast, standardized, trailing_axes};
 
 declare_op! {
     /// `x / √(mean(x²) + epsilon) · scale` with the mean over all axes from `axis` on; the result has the type of the scale.
@@ -38,6 +40,10 @@ impl Op for RmsNormalization {
         Ok(())
     }
 
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        decompose_root_mean_square(builder, self.axis, self.epsilon, self.stash_type)
+    }
+
     fn cost(&self, io: &Signature<'_>) -> Cost {
         norm_cost(io)
     }
@@ -65,6 +71,24 @@ pub(crate) fn root_mean_square(cx: &EvalCx<'_>, axis: i64, epsilon: f32) -> Resu
     });
     scale.apply(&mut y, |y, s| y * s);
     Ok((y, inverses, layers.statistics(x.shape())))
+}
+
+/// The same as standard operators; output 1 is the inverse root.
+pub(crate) fn decompose_root_mean_square(
+    builder: &mut Builder,
+    axis: i64,
+    epsilon: f32,
+    stash_type: DataType,
+) -> Result<bool, OpError> {
+    let (x, scale) = (builder.require(0)?, builder.require(1)?);
+    let dtype = builder.dtype(scale)?;
+    let Some(axes) = trailing_axes(builder, x, axis) else { return Ok(false) };
+    let parts = standardized(builder, x, &axes, epsilon, stash_type, false)?;
+    let y = cast(builder, parts.y, dtype)?;
+    let y = builder.call(Mul {}, &[y, scale])?;
+    builder.output(0, y);
+    builder.output(1, parts.inverse);
+    Ok(true)
 }
 
 #[cfg(test)]

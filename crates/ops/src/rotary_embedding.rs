@@ -1,10 +1,20 @@
 //! `RotaryEmbedding`: <https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html>
 
-use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, ValueId, declare_op};
 use lehr_tensor::Tensor;
 
+use crate::add::Add;
+use crate::concat::Concat;
 use crate::elementwise::infer_same;
+use crate::gather::Gather;
 use crate::heads::{Heads, floats, head_count};
+use crate::mul::Mul;
+use crate::reshape::Reshape;
+use crate::slice::Slice;
+use crate::split::Split;
+use crate::sub::Sub;
+use crate::transpose::Transpose;
+use crate::unsqueeze::Unsqueeze;
 
 declare_op! {
     /// Rotates pairs of features of every head by an angle that depends on the position:
@@ -52,6 +62,84 @@ impl Op for RotaryEmbedding {
         cx.set(0, y);
         Ok(())
     }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        let x = builder.require(0)?;
+        let reshape = Reshape { allowzero: false };
+        let swap = Transpose { perm: Some(vec![0, 2, 1, 3]) };
+        let rank = builder.rank(x).unwrap_or(0);
+        // Both forms become (batch, positions, heads, features).
+        let heads = match (rank, self.num_heads) {
+            (3, Some(count)) => {
+                let sizes = builder.vector(&[0, 0, count, -1]);
+                builder.call(reshape.clone(), &[x, sizes])?
+            }
+            (4, _) => builder.call(swap.clone(), &[x])?,
+            _ => return Ok(false),
+        };
+        let (turning, rest) = match self.rotary_embedding_dim {
+            0 => (heads, None),
+            n => (features(builder, heads, 0, n, 1)?, Some(features(builder, heads, n, i64::MAX, 1)?)),
+        };
+        let (cos, sin) = (angle_rows(builder, 1)?, angle_rows(builder, 2)?);
+        let turned = turn(builder, turning, [cos, sin], self.interleaved)?;
+        let parts: Vec<_> = std::iter::once(turned).chain(rest).collect();
+        let heads = if parts.len() > 1 { builder.call(Concat { axis: -1 }, &parts)? } else { turned };
+        let y = if rank == 4 {
+            builder.call(swap, &[heads])?
+        } else {
+            let sizes = builder.vector(&[0i64, 0, -1]);
+            builder.call(reshape, &[heads, sizes])?
+        };
+        builder.output(0, y);
+        Ok(true)
+    }
+}
+
+/// Features `start..end` in steps, of the last axis.
+fn features(builder: &mut Builder, x: ValueId, start: i64, end: i64, step: i64) -> Result<ValueId, OpError> {
+    let (start, end) = (builder.vector(&[start]), builder.vector(&[end]));
+    let (axis, step) = (builder.vector(&[-1i64]), builder.vector(&[step]));
+    builder.call(Slice {}, &[x, start, end, axis, step])
+}
+
+/// The table of input `index` as (batch, positions, 1, pairs).
+fn angle_rows(builder: &mut Builder, index: usize) -> Result<ValueId, OpError> {
+    let mut rows = builder.require(index)?;
+    if let Some(ids) = builder.input(3) {
+        rows = builder.call(Gather { axis: 0 }, &[rows, ids])?;
+    }
+    let axis = builder.vector(&[2i64]);
+    builder.call(Unsqueeze {}, &[rows, axis])
+}
+
+/// Turns the pairs of the last of four axes.
+fn turn(
+    builder: &mut Builder,
+    x: ValueId,
+    [cos, sin]: [ValueId; 2],
+    interleaved: bool,
+) -> Result<ValueId, OpError> {
+    let (first, second) = if interleaved {
+        (features(builder, x, 0, i64::MAX, 2)?, features(builder, x, 1, i64::MAX, 2)?)
+    } else {
+        let halves = builder.call_n(Split { axis: -1, num_outputs: Some(2) }, &[Some(x)], 2)?;
+        (halves[0], halves[1])
+    };
+    let product = |builder: &mut Builder, a, b| builder.call(Mul {}, &[a, b]);
+    let (a, b) = (product(builder, first, cos)?, product(builder, second, sin)?);
+    let (c, d) = (product(builder, first, sin)?, product(builder, second, cos)?);
+    let mut halves = [builder.call(Sub {}, &[a, b])?, builder.call(Add {}, &[c, d])?];
+    if !interleaved {
+        return builder.call(Concat { axis: -1 }, &halves);
+    }
+    let axis = builder.vector(&[-1i64]);
+    for half in &mut halves {
+        *half = builder.call(Unsqueeze {}, &[*half, axis])?;
+    }
+    let pairs = builder.call(Concat { axis: -1 }, &halves)?;
+    let sizes = builder.vector(&[0i64, 0, 0, -1]);
+    builder.call(Reshape { allowzero: false }, &[pairs, sizes])
 }
 
 /// How many features of a head of `size` rotate, for an attribute in which 0 stands for all.

@@ -1,7 +1,11 @@
 //! `Shape`: <https://onnx.ai/onnx/operators/onnx__Shape.html>
 
-use lehr_graph::{Dim, EvalCx, InferCx, Op, OpError, Shape as Sizes, SymValues, WriteCx, declare_op};
+use lehr_graph::{
+    Builder, Dim, EvalCx, InferCx, Op, OpError, Shape as Sizes, SymValues, WriteCx, declare_op,
+};
 use lehr_tensor::{DataType, Tensor};
+
+use crate::slice::Slice;
 
 declare_op! {
     /// The sizes of the input, from axis `start` until before axis `end`.
@@ -44,6 +48,18 @@ impl Op for Shape {
             shape[self.range(shape.len())].iter().map(|&s| i64::try_from(s).unwrap_or(i64::MAX)).collect();
         cx.set(0, Tensor::vector(sizes));
         Ok(())
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        if self.start == 0 && self.end.is_none() {
+            return Ok(false);
+        }
+        let x = builder.require(0)?;
+        let whole = builder.call(Self { start: 0, end: None }, &[x])?;
+        let (start, end) = (builder.vector(&[self.start]), builder.vector(&[self.end.unwrap_or(i64::MAX)]));
+        let y = builder.call(Slice {}, &[whole, start, end])?;
+        builder.output(0, y);
+        Ok(true)
     }
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {

@@ -1,13 +1,13 @@
 //! `SimplifiedLayerNormalization`: an operator that ONNX Runtime adds to the default domain,
 //! <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>
 
-use lehr_graph::{AxisMap, Cost, EvalCx, InferCx, Op, OpError, Signature, declare_op};
+use lehr_graph::{AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Signature, declare_op};
 use lehr_tensor::DataType;
 
 use crate::layer_normalization::{layer_axes, statistics_shape};
 use crate::normalization::norm_cost;
 use crate::operand::rounded;
-use crate::rms_normalization::root_mean_square;
+use crate::rms_normalization::{decompose_root_mean_square, root_mean_square};
 
 declare_op! {
     /// `x / √(mean(x²) + epsilon) · scale` with the mean over all axes from `axis` on; output 1 is the inverse root.
@@ -40,6 +40,10 @@ impl Op for SimplifiedLayerNormalization {
             cx.set(1, rounded(self.stash_type, &statistics, inverses)?);
         }
         Ok(())
+    }
+
+    fn decompose(&self, builder: &mut Builder) -> Result<bool, OpError> {
+        decompose_root_mean_square(builder, self.axis, self.epsilon, self.stash_type)
     }
 
     fn cost(&self, io: &Signature<'_>) -> Cost {

@@ -4,11 +4,9 @@ use lehr_graph::{Builder, InferCx, OpError, ValueId};
 use lehr_tensor::DataType;
 
 use crate::add::Add;
-use crate::cast::{Cast, Rounding};
 use crate::mul::Mul;
-use crate::reciprocal::Reciprocal;
-use crate::reduce_mean::ReduceMean;
-use crate::sqrt::Sqrt;
+pub(crate) use crate::standardize::cast;
+use crate::standardize::{Standardized, standardized};
 use crate::sub::Sub;
 
 /// A normalised value and its statistics.
@@ -19,19 +17,6 @@ pub(crate) struct Normalized {
     pub mean: Option<ValueId>,
     /// `1/√(variance + ε)`.
     pub inverse: ValueId,
-}
-
-/// A cast.
-pub(crate) fn cast(builder: &mut Builder, x: ValueId, to: DataType) -> Result<ValueId, OpError> {
-    if builder.dtype(x)? == to {
-        return Ok(x);
-    }
-    builder.call(Cast { to, saturate: true, round_mode: Rounding::Up }, &[x])
-}
-
-fn mean_of_last(builder: &mut Builder, x: ValueId) -> Result<ValueId, OpError> {
-    let axes = builder.vector(&[-1i64]);
-    builder.call(ReduceMean { keepdims: true, noop_with_empty_axes: false }, &[x, axes])
 }
 
 /// Normalises along the last axis; without centring the mean counts as zero.
@@ -45,22 +30,9 @@ pub(crate) fn normalized(
 ) -> Result<Normalized, OpError> {
     let dtype = builder.dtype(x)?;
     let wide = if dtype == DataType::F64 { dtype } else { DataType::F32 };
-    let mut x = cast(builder, x, wide)?;
-    let mut mean = None;
-    if centered {
-        let value = mean_of_last(builder, x)?;
-        x = builder.call(Sub {}, &[x, value])?;
-        mean = Some(value);
-    }
-    let square = builder.call(Mul {}, &[x, x])?;
-    let variance = mean_of_last(builder, square)?;
-    let epsilon = builder.scalar(wide, epsilon.into())?;
-    let shifted = builder.call(Add {}, &[variance, epsilon])?;
-    let root = builder.call(Sqrt {}, &[shifted])?;
-    let inverse = builder.call(Reciprocal {}, &[root])?;
-    let mut y = builder.call(Mul {}, &[x, inverse])?;
+    let Standardized { y, mean, inverse } = standardized(builder, x, &[-1], epsilon, wide, centered)?;
     let gamma = cast(builder, gamma, wide)?;
-    y = builder.call(Mul {}, &[y, gamma])?;
+    let mut y = builder.call(Mul {}, &[y, gamma])?;
     if let Some(beta) = beta {
         let beta = cast(builder, beta, wide)?;
         y = builder.call(Add {}, &[y, beta])?;
