@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use lehr::ModelOptions;
 use lehr::conformance::{ConformanceOptions, Verdict, find_cases, run_case};
+use lehr::onnx::WriteOptions;
 use serde_json::{Value, json};
 
 use crate::arguments::{Execution, Json};
@@ -45,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let options = ConformanceOptions {
         model: ModelOptions { reference: arguments.reference, ..arguments.execution.options() },
-        export: arguments.export,
+        export: arguments.export.then(WriteOptions::default),
     };
     let mut out = io::stdout().lock();
     let quiet = arguments.json.json || !out.is_terminal();

@@ -1,0 +1,98 @@
+"""Runs test cases as `lehr convert --opset N` writes them in ONNX Runtime, against their recorded outputs.
+
+usage: python check_downgrades.py LEHR CASES OPSET…      (onnx 1.22.0, onnxruntime 1.32, numpy)
+
+LEHR is the binary, CASES a folder of folders with model.onnx and test_data_set_0. Prints each difference and each model
+that does not load, and for each opset how many were written, loaded and agree. Types and operators that ONNX Runtime
+lacks count as not loaded: whether the original loads is in the line.
+"""
+
+import collections
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import numpy_helper
+
+ort.set_default_logger_severity(4)
+
+
+def session(model):
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def tensors(folder, side, values):
+    """The recorded tensors by name; None when a value is no tensor."""
+    found = {}
+    for index, value in enumerate(values):
+        path = folder / f"test_data_set_0/{side}_{index}.pb"
+        if path.exists():
+            tensor = onnx.TensorProto()
+            try:
+                tensor.ParseFromString(path.read_bytes())
+                found[value.name] = numpy_helper.to_array(tensor)
+            except Exception:  # a sequence or an optional value
+                return None
+    return found
+
+
+def same(got, want):
+    if got.shape != want.shape or got.dtype != want.dtype:
+        return False
+    if want.dtype.kind not in "fc":
+        return np.array_equal(got, want)
+    return np.allclose(got, want, 1e-3, 1e-5, equal_nan=True)
+
+
+def outcome(source, target, feeds, expected):
+    """(how far it came, what went wrong)."""
+    try:
+        runner = session(target)
+    except Exception as problem:
+        try:
+            session(str(source))
+        except Exception:
+            return "foreign", None
+        return "refused", str(problem)
+    known = {port.name for port in runner.get_inputs()}
+    try:
+        got = dict(zip(expected, runner.run(list(expected), {k: v for k, v in feeds.items() if k in known})))
+    except Exception as problem:
+        return "failed", str(problem)
+    wrong = [name for name, want in expected.items() if not same(got[name], want)]
+    return ("differs", f"{wrong}: {got[wrong[0]]} instead of {expected[wrong[0]]}") if wrong else ("agrees", None)
+
+
+def main():
+    lehr, cases, opsets = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
+    for opset in opsets:
+        counts = collections.Counter()
+        for folder in sorted(path.parent for path in cases.glob("*/model.onnx")):
+            graph = onnx.load(folder / "model.onnx").graph
+            feeds, expected = tensors(folder, "input", graph.input), tensors(folder, "output", graph.output)
+            if feeds is None or not expected:
+                continue
+            with tempfile.TemporaryDirectory() as scratch:
+                target = f"{scratch}/out.onnx"
+                command = [lehr, "convert", str(folder / "model.onnx"), "-o", target, "--opset", opset]
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode:
+                    counts["not written"] += 1
+                    print(f"opset {opset} {folder.name} not written: {done.stderr.strip()[:300]}")
+                    continue
+                how, problem = outcome(folder / "model.onnx", target, feeds, expected)
+                counts[how] += 1
+                if problem:
+                    print(f"opset {opset} {folder.name} {how}: {problem[:300]}")
+        print(f"opset {opset}: {dict(counts)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
