@@ -25,7 +25,8 @@ declare_op! {
 impl Split {
     fn read(cx: &mut ReadCx<'_>) -> Result<ReadValues, OpError> {
         let axis = cx.attribute("axis")?.unwrap_or(0);
-        let mut inputs = if cx.opset() < 13 { cx.inputs_with_ints(1, "split")? } else { cx.inputs().to_vec() };
+        let mut inputs =
+            if cx.opset() < 13 { cx.inputs_with_ints(1, "split")? } else { cx.inputs().to_vec() };
         if let (true, Some(Some(sizes))) = (cx.opset() < 2, inputs.get_mut(1)) {
             // In opset 1 an input of sizes has the type of the data.
             *sizes = cx.emit_one(Cast::to(DataType::I64), &[*sizes])?;

@@ -50,7 +50,9 @@ impl Op for SplitToSequence {
                 let chunk = match sizes.to_i64s()?[..] {
                     [chunk] if chunk > 0 => usize::try_from(chunk).unwrap_or(usize::MAX),
                     ref other => {
-                        return Err(OpError::value(format!("the part size is {other:?}, expected 1 or more")));
+                        return Err(OpError::value(format!(
+                            "the part size is {other:?}, expected 1 or more"
+                        )));
                     }
                 };
                 (0..size.div_ceil(chunk)).map(|i| chunk.min(size - i * chunk)).collect()

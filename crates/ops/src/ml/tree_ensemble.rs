@@ -53,7 +53,10 @@ impl TreeEnsemble {
             2 => Aggregate::Min,
             3 => Aggregate::Max,
             other => {
-                return Err(OpError::attribute("aggregate_function", format!("expected 0 to 3, got {other}")));
+                return Err(OpError::attribute(
+                    "aggregate_function",
+                    format!("expected 0 to 3, got {other}"),
+                ));
             }
         })
     }
