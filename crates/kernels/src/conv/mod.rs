@@ -1,7 +1,7 @@
 //! `f32` convolution, channels first (`N C spatial`), weights `[out, in / groups, kernel]`.
 //!
 //! Two dimensions: as a product of packed weights and panels of the unfolded image, which are built on the fly
-//! ([`im2col`]), or directly for depthwise convolutions ([`depthwise`]). One dimension is two with height 1. Three and
+//! (`im2col`), or directly for depthwise convolutions (`depthwise`). One dimension is two with height 1. Three and
 //! more go through a plain loop ([`conv_direct`]).
 
 mod depthwise;
