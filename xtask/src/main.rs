@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod codegen;
+mod cross;
 mod fetch;
+mod sanitize;
 mod test;
 mod tidy;
 mod tidy_ops;
@@ -24,6 +26,8 @@ usage: cargo xtask COMMAND
 commands:
   test        every check: format, clippy, tidy, tests, documentation, conformance, real models;
               --slow adds the long sweeps
+  cross       tests of tensor and kernels on AArch64 (NEON) under emulation
+  sanitize    tests of the crates with unsafe code under AddressSanitizer and ThreadSanitizer
   tidy        the repository's own rules: crate edges, file names and lengths, docs of each crate
   fetch       download and unpack what the tests need into target/fetched
   docs        write the generated pages under docs/ anew
@@ -40,6 +44,8 @@ fn main() -> ExitCode {
         ["test", options @ ..] if options.iter().all(|option| *option == "--slow") => {
             return if test::run(!options.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
+        ["cross"] => test::run_cross().and_then(failures_shown),
+        ["sanitize"] => failures_shown(test::run_sanitizers()),
         ["tidy"] => run_tidy(),
         ["fetch"] => fetch_everything(),
         ["docs"] => write_docs(),
@@ -84,6 +90,10 @@ fn write_docs() -> Outcome {
         }
     }
     Ok(())
+}
+
+fn failures_shown(success: bool) -> Outcome {
+    if success { Ok(()) } else { Err("some tests failed, see above".to_owned()) }
 }
 
 fn run_tidy() -> Outcome {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
-use crate::{fetch, tidy};
+use crate::{cross, fetch, sanitize, tidy};
 
 /// Test binaries that read fetched data; they run on their own after everything else.
 const FETCHED_TESTS: &[&str] = &["conformance", "real_models"];
@@ -30,7 +30,12 @@ const STEPS: &[Step] = &[
         run: |env| fetched_tests(env, "conformance", &[fetch::ONNX_SUITE]),
     },
     Step { name: "real models", slow: false, run: |env| fetched_tests(env, "real_models", fetch::MODELS) },
+    Step { name: CROSS, slow: true, run: |_| cross_tests() },
+    Step { name: SANITIZE, slow: true, run: |_| sanitizers() },
 ];
+
+const CROSS: &str = "other instruction sets";
+const SANITIZE: &str = "sanitizers";
 
 struct Step {
     name: &'static str,
@@ -63,12 +68,30 @@ pub fn run(slow: bool) -> bool {
     if slow {
         environment.insert("LEHR_SLOW", "1".to_owned());
     }
+    run_steps(STEPS.iter().filter(|step| slow || !step.slow), &environment)
+}
+
+/// The step that runs tests on another instruction set, alone. Missing tools are an error here.
+pub fn run_cross() -> Result<bool, String> {
+    cross::missing().map_or_else(|| Ok(run_step(CROSS)), Err)
+}
+
+/// The step that runs tests under sanitizers, alone.
+pub fn run_sanitizers() -> bool {
+    run_step(SANITIZE)
+}
+
+fn run_step(name: &str) -> bool {
+    run_steps(STEPS.iter().filter(|step| step.name == name), &Environment::new())
+}
+
+fn run_steps<'a>(steps: impl Iterator<Item = &'a Step>, environment: &Environment) -> bool {
     let mut total = Counts::default();
     let mut lines = Vec::new();
-    for step in STEPS.iter().filter(|step| slow || !step.slow) {
+    for step in steps {
         println!("== {} ==", step.name);
         let start = Instant::now();
-        let report = (step.run)(&environment);
+        let report = (step.run)(environment);
         total = total.plus(report.counts);
         lines.push(format!("{:>7.1} s  {:<26} {}", start.elapsed().as_secs_f64(), step.name, report.counts));
         lines.extend(report.problems.iter().map(|problem| format!("           FAILED: {problem}")));
@@ -208,6 +231,25 @@ fn fetched_tests(environment: &Environment, binary: &str, packages: &[fetch::Pac
     }
     let mut command = cargo_command(&["test", "--package=lehr", "--test", binary, "--", "--nocapture"]);
     libtest(command.envs(&environment)).into()
+}
+
+/// Skipped as one where the tools are not installed.
+fn cross_tests() -> Report {
+    if let Some(missing) = cross::missing() {
+        println!("skipped: {missing}");
+        return Counts { skipped: 1, ..Counts::default() }.into();
+    }
+    libtest(&mut cross::tests()).into()
+}
+
+/// Skipped as one where the compiler has no sanitizers.
+fn sanitizers() -> Report {
+    if !sanitize::available() {
+        println!("skipped: sanitizers are used on {} only", sanitize::TARGET);
+        return Counts { skipped: 1, ..Counts::default() }.into();
+    }
+    let runs = sanitize::SANITIZERS.iter().map(|sanitizer| libtest(&mut sanitizer.tests()));
+    runs.fold(Counts::default(), Counts::plus).into()
 }
 
 /// Runs libtest binaries and counts. Where they print totals of their own (`N passed, N failed, N skipped` alone
