@@ -31,11 +31,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "real models", slow: false, run: |env| fetched_tests(env, "real_models", fetch::MODELS) },
     Step { name: CROSS, slow: true, run: |_| cross_tests() },
-    Step { name: SANITIZE, slow: true, run: |_| sanitizers() },
+    Step { name: SANITIZE, slow: true, run: |_| sanitized_tests() },
 ];
 
 const CROSS: &str = "other instruction sets";
-const SANITIZE: &str = "sanitizers";
+const SANITIZE: &str = "address sanitizer";
 
 struct Step {
     name: &'static str,
@@ -76,8 +76,8 @@ pub fn run_cross() -> Result<bool, String> {
     cross::missing().map_or_else(|| Ok(run_step(CROSS)), Err)
 }
 
-/// The step that runs tests under sanitizers, alone.
-pub fn run_sanitizers() -> bool {
+/// The step that runs tests under a sanitizer, alone.
+pub fn run_sanitized() -> bool {
     run_step(SANITIZE)
 }
 
@@ -242,14 +242,13 @@ fn cross_tests() -> Report {
     libtest(&mut cross::tests()).into()
 }
 
-/// Skipped as one where the compiler has no sanitizers.
-fn sanitizers() -> Report {
+/// Skipped as one where the compiler has no sanitizer.
+fn sanitized_tests() -> Report {
     if !sanitize::available() {
-        println!("skipped: sanitizers are used on {} only", sanitize::TARGET);
+        println!("skipped: the sanitizer is used on {} only", sanitize::TARGET);
         return Counts { skipped: 1, ..Counts::default() }.into();
     }
-    let runs = sanitize::SANITIZERS.iter().map(|sanitizer| libtest(&mut sanitizer.tests()));
-    runs.fold(Counts::default(), Counts::plus).into()
+    libtest(&mut sanitize::tests()).into()
 }
 
 /// Runs libtest binaries and counts. Where they print totals of their own (`N passed, N failed, N skipped` alone
