@@ -357,3 +357,33 @@ fn generated_files_are_fresh() {
         );
     }
 }
+
+/// The shell lines of the README, without their prompts.
+fn readme_commands() -> Vec<String> {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_does_what_it_says() {
+    let commands = readme_commands();
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    // The second one is what runs this test.
+    assert_eq!(commands[1], "cargo xtask test");
+    assert_eq!(
+        fs::read_to_string(root().join(".ci/run")).unwrap().lines().last(),
+        Some(commands[1].as_str())
+    );
+    let arguments = commands[0].strip_prefix("cargo run --release -- ").expect("runs the command line");
+    let output = Command::new(env!("CARGO_BIN_EXE_lehr"))
+        .args(arguments.split(' '))
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let text = stdout_of(&output);
+    // Upright and turned lines of text take turns in the example.
+    let answers: Vec<_> =
+        text.lines().filter_map(|l| l.trim().strip_prefix("row ")).map(|l| &l[3..4]).collect();
+    assert_eq!(answers, ["0", "1", "0", "1", "0", "1", "0", "1"], "{text}");
+}
