@@ -1,0 +1,1 @@
+//! Recordings, up to the tensor that the model gets.

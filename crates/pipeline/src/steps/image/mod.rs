@@ -1,0 +1,3 @@
+//! Pictures, up to the tensor that the model gets.
+
+pub mod layout;

@@ -1,0 +1,65 @@
+//! All steps: one file each, and one line in the list below.
+
+pub mod audio;
+pub mod image;
+pub mod post;
+pub mod table;
+pub mod tensor;
+pub mod text;
+
+use crate::Declared;
+
+/// Every step, sorted by family.
+pub static ALL: &[Declared] = &[
+    Declared::of::<image::layout::Layout>(),
+    Declared::of::<tensor::batch::Batch>(),
+    Declared::of::<post::softmax::Softmax>(),
+    Declared::of::<post::top_k::TopK>(),
+    Declared::of::<post::labels::Labels>(),
+];
+
+/// The step of that name.
+pub fn find(op: &str) -> Option<&'static Declared> {
+    ALL.iter().find(|declared| declared.op == op)
+}
+
+/// The step whose name is most like this one, if any is.
+pub fn nearest(op: &str) -> Option<&'static str> {
+    let distances = ALL.iter().map(|declared| (distance(op, declared.op), declared.op));
+    distances.filter(|(distance, name)| *distance * 3 <= name.len()).min().map(|(_, name)| name)
+}
+
+/// Levenshtein's distance of two names.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NoFiles;
+
+    #[test]
+    fn names_are_unique_and_unknown_parameters_are_refused() {
+        for (index, declared) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|other| other.op != declared.op), "{} occurs twice", declared.op);
+            let unknown = toml::Table::from_iter([("no_such_parameter".to_owned(), toml::Value::from(1))]);
+            assert!(declared.build(unknown, &NoFiles).is_err(), "{} takes any parameter", declared.op);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_step_is_recognised() {
+        assert_eq!(nearest("softmx"), Some("softmax"));
+        assert_eq!(nearest("quantum"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Tables, up to the tensor that the model gets.

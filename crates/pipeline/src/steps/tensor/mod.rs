@@ -1,0 +1,3 @@
+//! Tensors as they are.
+
+pub mod batch;

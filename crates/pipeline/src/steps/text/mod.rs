@@ -1,0 +1,1 @@
+//! Text, up to the tensors that the model gets.
