@@ -17,6 +17,7 @@ compile_error!(
     "tensors are stored little-endian and reinterpreted in place; big-endian targets are not supported"
 );
 
+mod atomic_file;
 mod cast;
 mod dtype;
 mod element;
@@ -33,6 +34,7 @@ mod wide;
 pub use bytes::Bytes;
 pub use half::{bf16, f16};
 
+pub use atomic_file::AtomicFile;
 pub use cast::{CastOptions, RoundMode};
 pub use dtype::DataType;
 pub use element::Element;

@@ -1,12 +1,12 @@
 //! Writes model files: the message, its weights inline or beside it, and the file itself, all or nothing.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lehr_graph::Graph;
 use lehr_graph::diagnostic::{Code, Diagnostic};
 use lehr_ops::schema::NEWEST_OPSET;
+use lehr_tensor::AtomicFile;
 use prost::Message;
 
 use super::proto::tensor_proto::DataLocation;
@@ -116,19 +116,19 @@ pub fn write_file(
     let mut side_file = None;
     if let Some(side) = &side {
         let location = side.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut file = Unfinished::create(side).map_err(failed)?;
+        let mut file = AtomicFile::create(side).map_err(failed)?;
         let length = move_weights(&mut proto, &location, &mut file).map_err(failed)?;
         side_file = Some((file, length));
     }
     let bytes = proto.encode_to_vec();
-    let mut file = Unfinished::create(path).map_err(failed)?;
+    let mut file = AtomicFile::create(path).map_err(failed)?;
     file.write_all(&bytes).map_err(failed)?;
     let mut external = None;
     if let (Some((side_file, length)), Some(side)) = (side_file, side) {
-        side_file.finish().map_err(failed)?;
+        side_file.commit().map_err(failed)?;
         external = Some((side, length));
     }
-    file.finish().map_err(failed)?;
+    file.commit().map_err(failed)?;
     Ok(WriteSummary { opset, bytes: bytes.len(), external })
 }
 
@@ -179,50 +179,4 @@ fn refer_to(tensor: &mut TensorProto, location: &str, offset: usize, length: usi
 
 fn entry(key: &str, value: &str) -> StringStringEntryProto {
     StringStringEntryProto { key: Some(key.to_owned()), value: Some(value.to_owned()) }
-}
-
-/// A file that takes its name only when it is complete, and vanishes otherwise.
-struct Unfinished {
-    file: Option<BufWriter<File>>,
-    temporary: PathBuf,
-    target: PathBuf,
-}
-
-impl Unfinished {
-    fn create(target: &Path) -> std::io::Result<Self> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(target.file_name().unwrap_or_default());
-        name.push(format!(".{}.part", std::process::id()));
-        let temporary = target.with_file_name(name);
-        let file = Some(BufWriter::new(File::create(&temporary)?));
-        Ok(Self { file, temporary, target: target.to_owned() })
-    }
-
-    fn finish(mut self) -> std::io::Result<()> {
-        if let Some(file) = self.file.take() {
-            file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        }
-        std::fs::rename(&self.temporary, &self.target)
-    }
-}
-
-impl Write for Unfinished {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match &mut self.file {
-            Some(file) => file.write(bytes),
-            None => Ok(0),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), Write::flush)
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        drop(self.file.take());
-        // After a successful rename there is nothing left under this name.
-        let _ = std::fs::remove_file(&self.temporary);
-    }
 }
