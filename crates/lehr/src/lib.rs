@@ -25,7 +25,9 @@
 
 pub mod comparison;
 pub mod conformance;
+pub mod deploy;
 pub mod recorded;
+pub mod report;
 pub mod summary;
 
 mod model;
@@ -34,6 +36,7 @@ pub use lehr_formats::onnx;
 pub use lehr_graph as graph;
 pub use lehr_ops as ops;
 pub use lehr_passes as passes;
+pub use lehr_pipeline as pipeline;
 pub use lehr_runtime as runtime;
 pub use lehr_tensor as tensor;
 

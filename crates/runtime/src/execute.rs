@@ -87,8 +87,10 @@ impl Executor<'_> {
         let start = self.profiler.map(|_| Instant::now());
         let outputs = self.compute(step, &mut inputs)?;
         if let (Some(profiler), Some(start)) = (self.profiler, start) {
-            let written = outputs.iter().flatten().map(datum_bytes).sum();
-            profiler.borrow_mut().record(program, index, start.elapsed(), written);
+            let time = start.elapsed();
+            let written: usize = outputs.iter().flatten().map(datum_bytes).sum();
+            let live = self.memory.live.get().saturating_add(new_bytes(step, &inputs, &outputs));
+            profiler.borrow_mut().record(program, index, time, written, live);
         }
         self.store(step, inputs, &bytes, outputs, slots)
     }
@@ -191,6 +193,14 @@ impl Environment for Executor<'_> {
     fn max_value_bytes(&self) -> usize {
         self.model.options.max_value_bytes
     }
+}
+
+/// Bytes that the outputs take beside their inputs: those that are neither views of one nor written over one.
+fn new_bytes(step: &Step, inputs: &[Option<Datum>], outputs: &[Option<Datum>]) -> usize {
+    let overwritten = step.dying.iter().zip(inputs).any(|(&dying, input)| dying && input.is_none());
+    let is_view = |output: &&Datum| inputs.iter().flatten().any(|input| shares(output, input));
+    let new = outputs.iter().flatten().filter(|output| !is_view(output)).map(datum_bytes);
+    new.skip(usize::from(overwritten)).sum()
 }
 
 fn shares(a: &Datum, b: &Datum) -> bool {

@@ -26,6 +26,8 @@ pub struct NodeProfile {
     pub ms: f64,
     /// Bytes of its outputs.
     pub bytes_written: u64,
+    /// The most bytes of computed values alive while it ran, its inputs and outputs included; views count once.
+    pub live_bytes: u64,
 }
 
 /// Measurements of one or more runs.
@@ -91,14 +93,23 @@ struct Measured {
     calls: u64,
     time: Duration,
     bytes: u64,
+    live: u64,
 }
 
 impl Profiler {
-    pub(crate) fn record(&mut self, program: &Program, step: usize, time: Duration, bytes: usize) {
+    pub(crate) fn record(
+        &mut self,
+        program: &Program,
+        step: usize,
+        time: Duration,
+        bytes: usize,
+        live: usize,
+    ) {
         let entry = self.steps.entry((std::ptr::from_ref(program).addr(), step)).or_default();
         entry.calls += 1;
         entry.time += time;
         entry.bytes = entry.bytes.saturating_add(bytes as u64);
+        entry.live = entry.live.max(live as u64);
     }
 
     pub(crate) fn finish_run(&mut self, time: Duration) {
@@ -120,6 +131,7 @@ impl Profiler {
                     calls: measured.calls,
                     ms: milliseconds(measured.time),
                     bytes_written: measured.bytes,
+                    live_bytes: measured.live,
                 });
             }
         };
