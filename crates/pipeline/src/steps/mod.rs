@@ -14,8 +14,13 @@ pub static ALL: &[Declared] = &[
     Declared::of::<image::layout::Layout>(),
     Declared::of::<tensor::batch::Batch>(),
     Declared::of::<post::softmax::Softmax>(),
+    Declared::of::<post::sigmoid::Sigmoid>(),
+    Declared::of::<post::argmax::Argmax>(),
+    Declared::of::<post::threshold::Threshold>(),
     Declared::of::<post::top_k::TopK>(),
     Declared::of::<post::labels::Labels>(),
+    Declared::of::<post::ctc_greedy::CtcGreedy>(),
+    Declared::of::<post::text_regions::TextRegions>(),
 ];
 
 /// The step of that name.

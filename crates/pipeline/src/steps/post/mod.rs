@@ -1,6 +1,16 @@
 //! From the tensors that a model gives to an answer.
 
+pub mod alphabet;
+pub mod argmax;
+pub mod ctc_greedy;
+pub mod frames;
 pub mod labels;
+pub mod lanes;
+pub mod planes;
+pub mod projection;
 pub mod rows;
+pub mod sigmoid;
 pub mod softmax;
+pub mod text_regions;
+pub mod threshold;
 pub mod top_k;

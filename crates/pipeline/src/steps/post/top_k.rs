@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::{Rows, infer_each_row};
-use crate::{Class, Context, Files, Item, ItemType, Spec, Step, StepError};
+use super::rows::{Rows, infer_each_row, ranked};
+use crate::{Context, Files, Item, ItemType, Spec, Step, StepError};
 
 /// `{ op = "top_k", k = 5 }`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,27 +30,28 @@ impl Step for TopK {
     }
 
     fn apply(&self, item: Item, _: &mut Context) -> Result<Item, StepError> {
-        let rows = Rows::of(item)?;
-        Ok(Item::from_rows(rows.iter().map(|row| Item::Classes(best(row, self.k))).collect()))
+        let best = |row: &[f32]| {
+            let mut classes = ranked(row.iter().copied().enumerate());
+            classes.truncate(self.k);
+            Item::Classes(classes)
+        };
+        Ok(Item::from_rows(Rows::of(item)?.iter().map(best).collect()))
     }
-}
-
-/// The `k` largest; of equal ones the first; NaN after all others.
-fn best(row: &[f32], k: usize) -> Vec<Class> {
-    let key = |index: &usize| if row[*index].is_nan() { f32::NEG_INFINITY } else { row[*index] };
-    let mut order: Vec<usize> = (0..row.len()).collect();
-    order.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    order.truncate(k);
-    order.into_iter().map(|index| Class { index, score: row[index], label: None }).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use lehr_tensor::Tensor;
+
     use super::*;
 
     #[test]
-    fn ties_go_to_the_first_and_nan_to_the_end() {
-        let order: Vec<_> = best(&[1.0, f32::NAN, 3.0, 3.0], 9).iter().map(|class| class.index).collect();
-        assert_eq!(order, [2, 3, 0, 1]);
+    fn each_row_gives_its_best_and_a_single_row_is_not_wrapped() {
+        let row = |numbers: &[f32]| {
+            let tensor = Tensor::from_slice(&[numbers.len() / 3, 3], numbers).unwrap();
+            TopK { k: 2 }.apply(Item::Tensor(tensor), &mut Context::default()).unwrap().to_json().to_string()
+        };
+        assert_eq!(row(&[1.0, 3.0, 2.0]), r#"[{"index":1,"score":3.0},{"index":2,"score":2.0}]"#);
+        assert!(row(&[1.0, 3.0, 2.0, 1.0, 3.0, 2.0]).starts_with("[[{"));
     }
 }
