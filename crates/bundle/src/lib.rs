@@ -29,6 +29,7 @@
 mod bundle;
 mod error;
 mod fields;
+mod hash;
 mod header;
 mod kind;
 mod name;
@@ -40,6 +41,7 @@ mod write;
 pub use blake3::Hash;
 pub use bundle::{Bundle, OpenOptions, is_bundle};
 pub use error::BundleError;
+pub use hash::hash_reader;
 pub use header::{MAGIC, VERSION};
 pub use kind::Kind;
 pub use name::check_name;

@@ -1,12 +1,12 @@
 //! Writes bundles: every part is streamed out once, then header and table are filled in.
 
-use std::io::{self, Cursor, Seek, SeekFrom, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use blake3::Hasher;
 use lehr_tensor::AtomicFile;
 
 use crate::error::BundleError;
+use crate::hash::Hashing;
 use crate::header::{HEADER_LENGTH, Header};
 use crate::kind::Kind;
 use crate::table::{self, REQUIRED, Segment};
@@ -96,9 +96,9 @@ pub fn write(out: &mut (impl Write + Seek), parts: Vec<Part<'_>>) -> Result<Writ
     for part in parts {
         let offset = at.next_multiple_of(part.kind.alignment());
         write_zeros(out, offset - at)?;
-        let mut hashing = Hashing { out, hasher: Hasher::new(), length: 0 };
+        let mut hashing = Hashing::new(out);
         (part.content)(&mut hashing)?;
-        let (hash, length) = (hashing.hasher.finalize(), hashing.length);
+        let (hash, length) = hashing.finish();
         let Part { kind, family, flags, name, .. } = part;
         segments.push(Segment { kind, family, flags, name, offset, length, hash });
         at = offset + length;
@@ -117,25 +117,5 @@ pub fn write(out: &mut (impl Write + Seek), parts: Vec<Part<'_>>) -> Result<Writ
 }
 
 fn write_zeros(out: &mut dyn Write, count: u64) -> io::Result<()> {
-    io::copy(&mut io::Read::take(io::repeat(0), count), &mut { out }).map(drop)
-}
-
-/// Hashes and counts what passes.
-struct Hashing<'a, W> {
-    out: &'a mut W,
-    hasher: Hasher,
-    length: u64,
-}
-
-impl<W: Write> Write for Hashing<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or(bytes));
-        self.length += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
+    io::copy(&mut io::repeat(0).take(count), &mut { out }).map(drop)
 }

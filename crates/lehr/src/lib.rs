@@ -23,6 +23,7 @@
 //! - A [`Model`] is what the file says, in the newest semantics; optimising happens on the way to a [`Session`].
 #![forbid(unsafe_code)]
 
+pub mod bundle;
 pub mod comparison;
 pub mod conformance;
 pub mod deploy;
@@ -46,4 +47,4 @@ pub use lehr_runtime::{
     CancelToken, CompiledModel, FeedError, Feeds, Keep, Outputs, Port, RunError, Session, Tier,
 };
 pub use lehr_tensor::{DataType, Tensor};
-pub use model::{Examined, Model, ModelError, ModelOptions};
+pub use model::{Examined, LoadOptions, Model, ModelError, ModelOptions};

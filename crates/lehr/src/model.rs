@@ -12,6 +12,8 @@ use lehr_passes::{OptLevel, Options as PassOptions, PassError, Report, pipeline}
 use lehr_runtime::{CompileError, CompileOptions, CompiledModel, Keep, Port, Session, Tier};
 use lehr_tensor::Bytes;
 
+use crate::bundle::{self, Bundle, BundleError, Contents, OpenOptions};
+
 /// A model as its file describes it.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -19,6 +21,15 @@ pub struct Model {
     opsets: BTreeMap<String, i64>,
     producer: String,
     findings: Vec<Diagnostic>,
+    contents: Contents,
+}
+
+/// How a model file is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Read files into memory instead of mapping them: for files that may be truncated or rewritten in place while the
+    /// model is in use.
+    pub copy: bool,
 }
 
 /// How a model is made to run.
@@ -82,12 +93,21 @@ pub struct Examined {
 }
 
 impl Model {
-    /// Loads an `.onnx` file, or a graph in its text form (`.txt`). Weights stay in the mapped file, which must not be truncated while the model is in use.
+    /// Loads an `.onnx` file, a `.lehr` bundle (whatever its name is), or a graph in its text form (`.txt`). Weights
+    /// stay in the mapped file, which must not be truncated while the model is in use: see [`LoadOptions::copy`].
     ///
     /// # Errors
     /// [`ModelError::Unusable`] with everything that is wrong with the file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
-        Self::usable(Self::examine(path))
+        Self::load_with(path, LoadOptions::default())
+    }
+
+    /// As [`Model::load`], with a choice.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_with(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, ModelError> {
+        Self::usable(Self::examine_with(path, options))
     }
 
     /// Loads an ONNX model from memory; external data is looked for in `folder`.
@@ -98,10 +118,24 @@ impl Model {
         Self::usable(Self::examined(onnx::read_bytes(bytes.into(), folder)))
     }
 
+    /// Loads a bundle from memory; large weights share it.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_bundle(bytes: impl Into<Bytes>) -> Result<Self, ModelError> {
+        Self::usable(Self::examined_bundle(Bundle::from_bytes(bytes.into())))
+    }
+
     /// Reads as much of a file as possible and gives all findings about it.
     pub fn examine(path: impl AsRef<Path>) -> Examined {
+        Self::examine_with(path, LoadOptions::default())
+    }
+
+    /// As [`Model::examine`], with a choice.
+    pub fn examine_with(path: impl AsRef<Path>, options: LoadOptions) -> Examined {
         let path = path.as_ref();
-        if path.extension().is_some_and(|extension| extension == "txt") {
+        let ends_in = |ending: &str| path.extension().is_some_and(|extension| extension == ending);
+        if ends_in("txt") {
             return Self::examine_text(path);
         }
         if path.is_dir() {
@@ -111,7 +145,21 @@ impl Model {
             );
             return Examined { model: None, findings: vec![finding] };
         }
-        Self::examined(onnx::read_file(path))
+        if ends_in("lehr") || bundle::is_bundle(path).unwrap_or(false) {
+            let mut examined = Self::examined_bundle(Bundle::open(path, OpenOptions { copy: options.copy }));
+            for finding in &mut examined.findings {
+                finding.message = format!("'{}' can not be read: {}", path.display(), finding.message);
+            }
+            return examined;
+        }
+        Self::examined(onnx::read_file_with(path, onnx::ReadOptions { copy: options.copy }))
+    }
+
+    fn examined_bundle(bundle: Result<Bundle, BundleError>) -> Examined {
+        match bundle {
+            Ok(bundle) => bundle::examine(&bundle),
+            Err(error) => Examined { model: None, findings: vec![bundle::finding(&error)] },
+        }
     }
 
     fn examine_text(path: &Path) -> Examined {
@@ -136,6 +184,7 @@ impl Model {
             opsets: model.opsets,
             producer: model.producer,
             findings: findings.clone(),
+            contents: Contents::default(),
         });
         Examined { model, findings }
     }
@@ -149,7 +198,16 @@ impl Model {
 
     /// A model of a graph that was made in the program.
     pub fn from_graph(graph: Graph) -> Self {
-        Self { graph, opsets: BTreeMap::new(), producer: String::new(), findings: Vec::new() }
+        Self::assemble(graph, BTreeMap::new(), String::new(), Contents::default())
+    }
+
+    pub(crate) fn assemble(
+        graph: Graph,
+        opsets: BTreeMap<String, i64>,
+        producer: String,
+        contents: Contents,
+    ) -> Self {
+        Self { graph, opsets, producer, findings: Vec::new(), contents }
     }
 
     /// The graph.
@@ -181,6 +239,11 @@ impl Model {
     /// Warnings and notes from reading.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.findings
+    }
+
+    /// What came with the model in its bundle; empty for other files.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// Inputs in the order of the graph.
@@ -247,6 +310,28 @@ impl Model {
         options: &onnx::WriteOptions,
     ) -> Result<onnx::WriteSummary, ModelError> {
         onnx::write_file(&self.graph, path.as_ref(), options).map_err(ModelError::Unusable)
+    }
+
+    /// Writes the model and what belongs to it as a `.lehr` bundle, or nothing at all. What came with the model is
+    /// written only if it is in `contents`.
+    ///
+    /// # Errors
+    /// [`ModelError::Unusable`] with why the bundle can not be written.
+    pub fn write_bundle(
+        &self,
+        path: impl AsRef<Path>,
+        contents: &Contents,
+    ) -> Result<bundle::WriteSummary, ModelError> {
+        bundle::write_file(self, contents, path.as_ref())
+            .map_err(|finding| ModelError::Unusable(vec![finding]))
+    }
+
+    /// The model and what belongs to it as the bytes of a `.lehr` bundle.
+    ///
+    /// # Errors
+    /// As [`Model::write_bundle`].
+    pub fn to_bundle(&self, contents: &Contents) -> Result<Vec<u8>, ModelError> {
+        bundle::to_bytes(self, contents).map_err(|finding| ModelError::Unusable(vec![finding]))
     }
 
     /// The model as the bytes of an `.onnx` file.

@@ -6,22 +6,22 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use bytes::Bytes;
-use lehr_tensor::map_file;
-
 use super::proto::StringStringEntryProto;
+use super::{ReadOptions, file_bytes};
+use bytes::Bytes;
 
-/// Maps the files beside one model, each once.
+/// Opens the files beside one model, each once.
 #[derive(Debug, Default)]
 pub(super) struct ExternalFiles {
     folder: Option<PathBuf>,
-    mapped: HashMap<String, Bytes>,
+    options: ReadOptions,
+    opened: HashMap<String, Bytes>,
 }
 
 impl ExternalFiles {
     /// Files beside the model in `folder`; without a folder every reference is an error.
-    pub(super) fn new(folder: Option<&Path>) -> Self {
-        Self { folder: folder.map(Path::to_owned), mapped: HashMap::new() }
+    pub(super) fn new(folder: Option<&Path>, options: ReadOptions) -> Self {
+        Self { folder: folder.map(Path::to_owned), options, opened: HashMap::new() }
     }
 
     /// The bytes that `entries` (`location`, `offset`, `length`) describe.
@@ -52,7 +52,7 @@ impl ExternalFiles {
     }
 
     fn open(&mut self, location: &str) -> Result<Bytes, String> {
-        if let Some(bytes) = self.mapped.get(location) {
+        if let Some(bytes) = self.opened.get(location) {
             return Ok(bytes.clone());
         }
         let folder = self
@@ -60,9 +60,9 @@ impl ExternalFiles {
             .as_deref()
             .ok_or("external data can not be found: the model was not read from a file")?;
         let path = safe_path(folder, location)?;
-        let bytes =
-            map_file(&path).map_err(|e| format!("external data '{location}' can not be read: {e}"))?;
-        self.mapped.insert(location.to_owned(), bytes.clone());
+        let bytes = file_bytes(&path, self.options)
+            .map_err(|e| format!("external data '{location}' can not be read: {e}"))?;
+        self.opened.insert(location.to_owned(), bytes.clone());
         Ok(bytes)
     }
 }
@@ -103,7 +103,7 @@ mod tests {
         std::fs::write(dir.join("model/weights"), b"0123456789").unwrap();
         #[cfg(unix)]
         std::os::unix::fs::symlink("../secret", dir.join("model/link")).unwrap();
-        let mut files = ExternalFiles::new(Some(&dir.join("model")));
+        let mut files = ExternalFiles::new(Some(&dir.join("model")), ReadOptions::default());
         let good = [entry("location", "weights"), entry("offset", "2"), entry("length", "3")];
         assert_eq!(&files.resolve(&good).unwrap()[..], b"234");
         for bad in ["../secret", "/etc/passwd", "a/../../secret", "..\\secret", "", "link", "."] {

@@ -69,14 +69,27 @@ impl Reading {
     }
 }
 
+/// How a model file is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Read files into memory instead of mapping them: for files that may be truncated or rewritten in place while the
+    /// model is in use.
+    pub copy: bool,
+}
+
 /// Reads a model file; weights stay slices of the mapped file, external data is looked for beside it.
 ///
-/// The file must not be truncated while the model is in use.
+/// The file must not be truncated while the model is in use: see [`ReadOptions::copy`].
 pub fn read_file(path: &Path) -> Reading {
-    match map_file(path) {
+    read_file_with(path, ReadOptions::default())
+}
+
+/// As [`read_file`], with a choice.
+pub fn read_file_with(path: &Path, options: ReadOptions) -> Reading {
+    match file_bytes(path, options) {
         Ok(bytes) => {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            read_bytes(bytes, Some(folder))
+            read_whole(bytes, ExternalFiles::new(Some(folder), options))
         }
         Err(error) => Reading::failed(Diagnostic::error(
             Code::Unreadable,
@@ -87,6 +100,14 @@ pub fn read_file(path: &Path) -> Reading {
 
 /// Reads a model from memory; `folder` is where external data may lie.
 pub fn read_bytes(bytes: Bytes, folder: Option<&Path>) -> Reading {
+    read_whole(bytes, ExternalFiles::new(folder, ReadOptions::default()))
+}
+
+fn file_bytes(path: &Path, options: ReadOptions) -> std::io::Result<Bytes> {
+    if options.copy { Ok(std::fs::read(path)?.into()) } else { map_file(path) }
+}
+
+fn read_whole(bytes: Bytes, external: ExternalFiles) -> Reading {
     if bytes.is_empty() {
         return Reading::failed(Diagnostic::error(
             Code::Malformed,
@@ -114,7 +135,7 @@ pub fn read_bytes(bytes: Bytes, folder: Option<&Path>) -> Reading {
             format!("opset {opset} is newer than {NEWEST_OPSET}, the newest known; it is read as that");
         diagnostics.push(Diagnostic::warning(Code::NewerVersion, message));
     }
-    let graph = read::read_graph(&proto, ExternalFiles::new(folder), &mut diagnostics);
+    let graph = read::read_graph(&proto, external, &mut diagnostics);
     let model = Model {
         graph,
         ir_version: proto.ir_version(),
