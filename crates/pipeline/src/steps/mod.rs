@@ -1,6 +1,7 @@
 //! All steps: one file each, and one line in the list below.
 
 pub mod audio;
+pub mod bytes;
 pub mod image;
 pub mod post;
 pub mod table;
@@ -12,6 +13,11 @@ use crate::Declared;
 /// Every step, sorted by family.
 pub static ALL: &[Declared] = &[
     Declared::of::<image::layout::Layout>(),
+    Declared::of::<text::normalize_text::NormalizeText>(),
+    Declared::of::<text::split_pair::SplitPair>(),
+    #[cfg(feature = "text")]
+    Declared::of::<text::tokenize::Tokenize>(),
+    Declared::of::<bytes::byte_windows::ByteWindows>(),
     Declared::of::<tensor::batch::Batch>(),
     Declared::of::<post::softmax::Softmax>(),
     Declared::of::<post::sigmoid::Sigmoid>(),
@@ -21,6 +27,11 @@ pub static ALL: &[Declared] = &[
     Declared::of::<post::labels::Labels>(),
     Declared::of::<post::ctc_greedy::CtcGreedy>(),
     Declared::of::<post::text_regions::TextRegions>(),
+    Declared::of::<post::mean_pool::MeanPool>(),
+    Declared::of::<post::first_token::FirstToken>(),
+    Declared::of::<post::l2_normalize::L2Normalize>(),
+    #[cfg(feature = "text")]
+    Declared::of::<text::detokenize::Detokenize>(),
 ];
 
 /// The step of that name.
