@@ -49,6 +49,9 @@ _lehr() {
             lehr,run)
                 cmd="lehr__subcmd__run"
                 ;;
+            lehr,verify)
+                cmd="lehr__subcmd__verify"
+                ;;
             lehr__subcmd__help,bench)
                 cmd="lehr__subcmd__help__subcmd__bench"
                 ;;
@@ -82,6 +85,9 @@ _lehr() {
             lehr__subcmd__help,run)
                 cmd="lehr__subcmd__help__subcmd__run"
                 ;;
+            lehr__subcmd__help,verify)
+                cmd="lehr__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -89,7 +95,7 @@ _lehr() {
 
     case "${cmd}" in
         lehr)
-            opts="-h -V --help --version check inspect convert optimize run bench compare conformance completions man help"
+            opts="-h -V --help --version check inspect convert optimize run bench compare verify conformance completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -299,7 +305,7 @@ _lehr() {
             return 0
             ;;
         lehr__subcmd__help)
-            opts="check inspect convert optimize run bench compare conformance completions man help"
+            opts="check inspect convert optimize run bench compare verify conformance completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -466,6 +472,20 @@ _lehr() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lehr__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lehr__subcmd__inspect)
             opts="-h --shape --text --full --plan --level --optimize --threads --isa --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -599,6 +619,20 @@ _lehr() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__verify)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -28,11 +28,12 @@ complete -c lehr -n "__fish_lehr_needs_command" -s h -l help -d 'Print help'
 complete -c lehr -n "__fish_lehr_needs_command" -s V -l version -d 'Print version'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "check" -d 'Report every problem of a model and what of it is supported'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "inspect" -d 'Show signature, operators, parameters, work and memory plan of a model'
-complete -c lehr -n "__fish_lehr_needs_command" -f -a "convert" -d 'Write a model as ONNX of a chosen opset, or in the text form'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "convert" -d 'Write a model as ONNX of a chosen opset, as a bundle, or in the text form'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "optimize" -d 'Optimise a model and write it'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "run" -d 'Run a model on recorded inputs'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "bench" -d 'Measure load time, run times and memory'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "compare" -d 'Compare the outputs of two models, or of one model and its reference evaluation'
+complete -c lehr -n "__fish_lehr_needs_command" -f -a "verify" -d 'Compare every segment of a bundle with its hash'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "conformance" -d 'Run ONNX test cases: folders with model.onnx and test_data_set_*'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c lehr -n "__fish_lehr_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
@@ -48,22 +49,22 @@ complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l full -d 'With --te
 complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l plan -d 'Print what runs in which order, and where operands lie'
 complete -c lehr -n "__fish_lehr_using_subcommand inspect" -l json -d 'Print JSON for programs instead of text for people'
 complete -c lehr -n "__fish_lehr_using_subcommand inspect" -s h -l help -d 'Print help'
-complete -c lehr -n "__fish_lehr_using_subcommand convert" -s o -l output -d 'The file to write: .onnx, or .txt for the text form; it appears whole or not at all' -r -F
-complete -c lehr -n "__fish_lehr_using_subcommand convert" -l opset -d 'Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -s o -l output -d 'The file to write: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -l opset -d 'Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it' -r
 complete -c lehr -n "__fish_lehr_using_subcommand convert" -l verify -d 'Run the written model on recorded inputs and compare with the recorded outputs' -r -F
 complete -c lehr -n "__fish_lehr_using_subcommand convert" -l tolerance -d 'Largest max|a-b| / max|b| that counts as agreement' -r
 complete -c lehr -n "__fish_lehr_using_subcommand convert" -l optimize -l level -d 'How much to optimise: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed' -r
-complete -c lehr -n "__fish_lehr_using_subcommand convert" -l external-data -d 'Put weights into a file beside the model'
+complete -c lehr -n "__fish_lehr_using_subcommand convert" -l external-data -d 'Put weights into a file beside the .onnx file'
 complete -c lehr -n "__fish_lehr_using_subcommand convert" -l json -d 'Print JSON for programs instead of text for people'
 complete -c lehr -n "__fish_lehr_using_subcommand convert" -s h -l help -d 'Print help'
-complete -c lehr -n "__fish_lehr_using_subcommand optimize" -s o -l output -d 'The file to write: .onnx, or .txt for the text form; it appears whole or not at all' -r -F
-complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l opset -d 'Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it' -r
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -s o -l output -d 'The file to write: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all' -r -F
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l opset -d 'Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l optimize -l level -d 'How much to optimise: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l bisect -d 'Make only the first N edits: halving N finds the one that is guilty' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l stop-after -d 'Stop after this pass has run for the first time' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l disable -d 'Leave a pass out; may be repeated' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l feed -d 'Inputs: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs' -r -F
-complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l external-data -d 'Put weights into a file beside the model'
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l external-data -d 'Put weights into a file beside the .onnx file'
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l explain -d 'Say of every rewrite that did not fire why not'
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l check -d 'Evaluate the model before and after every pass and stop at the first that changes a result: on the inputs of --feed, else on random ones'
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l json -d 'Print JSON for programs instead of text for people'
@@ -99,6 +100,8 @@ complete -c lehr -n "__fish_lehr_using_subcommand compare" -l isa -d 'Instructio
 complete -c lehr -n "__fish_lehr_using_subcommand compare" -l reference -d 'Compare with the reference evaluation of the same model'
 complete -c lehr -n "__fish_lehr_using_subcommand compare" -l json -d 'Print JSON for programs instead of text for people'
 complete -c lehr -n "__fish_lehr_using_subcommand compare" -s h -l help -d 'Print help'
+complete -c lehr -n "__fish_lehr_using_subcommand verify" -l json -d 'Print JSON for programs instead of text for people'
+complete -c lehr -n "__fish_lehr_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l optimize -l level -d 'How much to optimise: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed' -r
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l threads -d 'Threads; one for each physical core without it. Results do not depend on it' -r
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l isa -d 'Instruction set: scalar, neon, avx2 or avx512; the best of this machine without it' -r
@@ -108,14 +111,15 @@ complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l json -d 'Print
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -s h -l help -d 'Print help'
 complete -c lehr -n "__fish_lehr_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c lehr -n "__fish_lehr_using_subcommand man" -s h -l help -d 'Print help'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "check" -d 'Report every problem of a model and what of it is supported'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "inspect" -d 'Show signature, operators, parameters, work and memory plan of a model'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "convert" -d 'Write a model as ONNX of a chosen opset, or in the text form'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "optimize" -d 'Optimise a model and write it'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "run" -d 'Run a model on recorded inputs'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "bench" -d 'Measure load time, run times and memory'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "compare" -d 'Compare the outputs of two models, or of one model and its reference evaluation'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "conformance" -d 'Run ONNX test cases: folders with model.onnx and test_data_set_*'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "man" -d 'Write the manual pages into a folder'
-complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare conformance completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "check" -d 'Report every problem of a model and what of it is supported'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "inspect" -d 'Show signature, operators, parameters, work and memory plan of a model'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "convert" -d 'Write a model as ONNX of a chosen opset, as a bundle, or in the text form'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "optimize" -d 'Optimise a model and write it'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "run" -d 'Run a model on recorded inputs'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "bench" -d 'Measure load time, run times and memory'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "compare" -d 'Compare the outputs of two models, or of one model and its reference evaluation'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "verify" -d 'Compare every segment of a bundle with its hash'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "conformance" -d 'Run ONNX test cases: folders with model.onnx and test_data_set_*'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "man" -d 'Write the manual pages into a folder'
+complete -c lehr -n "__fish_lehr_using_subcommand help; and not __fish_seen_subcommand_from check inspect convert optimize run bench compare verify conformance completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -54,14 +54,14 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (convert)
 _arguments "${_arguments_options[@]}" : \
-'-o+[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
-'--output=[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
-'--opset=[Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
+'-o+[The file to write\: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--output=[The file to write\: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--opset=[Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
 '--verify=[Run the written model on recorded inputs and compare with the recorded outputs]:RECORDED.npz:_files' \
 '--tolerance=[Largest max|a-b| / max|b| that counts as agreement]:RATIO:_default' \
 '--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
-'--external-data[Put weights into a file beside the model]' \
+'--external-data[Put weights into a file beside the .onnx file]' \
 '--json[Print JSON for programs instead of text for people]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -70,16 +70,16 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (optimize)
 _arguments "${_arguments_options[@]}" : \
-'-o+[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
-'--output=[The file to write\: .onnx, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
-'--opset=[Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
+'-o+[The file to write\: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--output=[The file to write\: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
+'--opset=[Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
 '--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--bisect=[Make only the first N edits\: halving N finds the one that is guilty]:N:_default' \
 '--stop-after=[Stop after this pass has run for the first time]:PASS:_default' \
 '*--disable=[Leave a pass out; may be repeated]:PASS:_default' \
 '--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
-'--external-data[Put weights into a file beside the model]' \
+'--external-data[Put weights into a file beside the .onnx file]' \
 '--explain[Say of every rewrite that did not fire why not]' \
 '--check[Evaluate the model before and after every pass and stop at the first that changes a result\: on the inputs of --feed, else on random ones]' \
 '--json[Print JSON for programs instead of text for people]' \
@@ -139,6 +139,14 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 ':a -- The model in question:_files' \
 '::b -- What it is compared with:_files' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':bundle -- Bundle file (.lehr):_files' \
 && ret=0
 ;;
 (conformance)
@@ -209,6 +217,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (conformance)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -239,11 +251,12 @@ _lehr_commands() {
     local commands; commands=(
 'check:Report every problem of a model and what of it is supported' \
 'inspect:Show signature, operators, parameters, work and memory plan of a model' \
-'convert:Write a model as ONNX of a chosen opset, or in the text form' \
+'convert:Write a model as ONNX of a chosen opset, as a bundle, or in the text form' \
 'optimize:Optimise a model and write it' \
 'run:Run a model on recorded inputs' \
 'bench:Measure load time, run times and memory' \
 'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
+'verify:Compare every segment of a bundle with its hash' \
 'conformance:Run ONNX test cases\: folders with model.onnx and test_data_set_*' \
 'completions:Print the completion script for a shell' \
 'man:Write the manual pages into a folder' \
@@ -286,11 +299,12 @@ _lehr__subcmd__help_commands() {
     local commands; commands=(
 'check:Report every problem of a model and what of it is supported' \
 'inspect:Show signature, operators, parameters, work and memory plan of a model' \
-'convert:Write a model as ONNX of a chosen opset, or in the text form' \
+'convert:Write a model as ONNX of a chosen opset, as a bundle, or in the text form' \
 'optimize:Optimise a model and write it' \
 'run:Run a model on recorded inputs' \
 'bench:Measure load time, run times and memory' \
 'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
+'verify:Compare every segment of a bundle with its hash' \
 'conformance:Run ONNX test cases\: folders with model.onnx and test_data_set_*' \
 'completions:Print the completion script for a shell' \
 'man:Write the manual pages into a folder' \
@@ -353,6 +367,11 @@ _lehr__subcmd__help__subcmd__run_commands() {
     local commands; commands=()
     _describe -t commands 'lehr help run commands' commands "$@"
 }
+(( $+functions[_lehr__subcmd__help__subcmd__verify_commands] )) ||
+_lehr__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help verify commands' commands "$@"
+}
 (( $+functions[_lehr__subcmd__inspect_commands] )) ||
 _lehr__subcmd__inspect_commands() {
     local commands; commands=()
@@ -372,6 +391,11 @@ _lehr__subcmd__optimize_commands() {
 _lehr__subcmd__run_commands() {
     local commands; commands=()
     _describe -t commands 'lehr run commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__verify_commands] )) ||
+_lehr__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr verify commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_lehr" ]; then

@@ -29,6 +29,7 @@ pub enum Command {
     Run(commands::run::Arguments),
     Bench(commands::bench::Arguments),
     Compare(commands::compare::Arguments),
+    Verify(commands::verify::Arguments),
     Conformance(commands::conformance::Arguments),
     Completions(commands::generate::CompletionsArguments),
     Man(commands::generate::ManArguments),
@@ -104,18 +105,18 @@ pub struct Feed {
     pub feed: Option<PathBuf>,
 }
 
-/// How an ONNX file is written.
+/// How a model file is written.
 #[derive(Clone, Debug, Args)]
 pub struct Writing {
-    /// The file to write: .onnx, or .txt for the text form; it appears whole or not at all
+    /// The file to write: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
 
-    /// Opset of the written file, 13 or newer; the lowest from 21 up that can express the model without it
+    /// Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it
     #[arg(long, value_name = "N")]
     pub opset: Option<i64>,
 
-    /// Put weights into a file beside the model
+    /// Put weights into a file beside the .onnx file
     #[arg(long)]
     pub external_data: bool,
 }

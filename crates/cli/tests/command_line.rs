@@ -1,8 +1,10 @@
 //! The command line as a user meets it: exit codes, messages, files.
 
+#[macro_use]
+mod support;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use lehr::Tensor;
 use lehr::graph::text;
@@ -10,85 +12,7 @@ use lehr::onnx::data::write_tensor_message;
 use lehr::tensor::npz;
 use serde_json::Value;
 
-/// A folder of its own for one test, gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("lehr-cli-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn npz(&self, name: &str, arrays: &[(&str, Tensor)]) -> PathBuf {
-        let path = self.path(name);
-        let file = fs::File::create(&path).unwrap();
-        npz::write(file, arrays.iter().map(|(n, t)| (*n, t)), npz::Compression::Stored).unwrap();
-        path
-    }
-
-    fn entries(&self) -> Vec<String> {
-        let names = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> =
-            names.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn lehr(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lehr")).args(arguments.iter().map(|a| a.as_ref())).output().unwrap()
-}
-
-macro_rules! lehr {
-    ($($argument:expr),* $(,)?) => { lehr(&[$(&$argument),*]) };
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// y = relu(x + [0.5, -0.5, 0.5]), x: f32[N,3]
-fn affine() -> PathBuf {
-    root().join("crates/lehr/tests/data/affine.onnx")
-}
-
-fn rows(rows: &[[f32; 3]]) -> Tensor {
-    Tensor::from_vec(&[rows.len(), 3], rows.concat()).unwrap()
-}
-
-fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[track_caller]
-fn assert_fails(output: &Output, code: i32, part: &str) {
-    let message = text_of(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    assert!(message.contains(part), "expected '{part}' in: {message}");
-}
-
-#[track_caller]
-fn stdout_of(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output.stderr));
-    text_of(&output.stdout)
-}
-
-#[track_caller]
-fn json_of(output: &Output) -> Value {
-    serde_json::from_str(&stdout_of(output)).unwrap()
-}
+use support::{Folder, affine, assert_fails, json_of, lehr, root, rows, stdout_of, text_of};
 
 #[test]
 fn run_prints_and_saves_outputs() {
@@ -152,7 +76,7 @@ fn bad_input_is_refused_with_the_reason() {
         (lehr!("run", affine(), "--optimize", "9"), 2, "9"),
         (lehr!("run", affine(), "--isa", "sse9"), 2, "sse9"),
         (lehr!("bench", affine(), "--shape", "N=x"), 2, "no size"),
-        (lehr!("convert", affine(), "-o", folder.path("out.doc")), 2, ".onnx or .txt"),
+        (lehr!("convert", affine(), "-o", folder.path("out.doc")), 2, ".onnx, .lehr or .txt"),
         (lehr!("convert", affine(), "-o", folder.path("o.onnx"), "--opset", "3"), 1, "opset 3"),
         (lehr!("convert", affine(), "-o", folder.path("no/o.onnx")), 1, "can not be written"),
         (lehr!("conformance", folder.0), 1, "no model.onnx"),

@@ -4,18 +4,19 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lehr::bundle::{Contents, Provenance, Stage};
 use lehr::comparison::agree;
 use lehr::graph::text::print_full;
 use lehr::onnx::WriteOptions;
-use lehr::passes::Options;
+use lehr::passes::{Options, Report};
 use lehr::{Feeds, Model, ModelOptions, OptLevel};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::arguments::{Json, Optimize, Tolerance, Writing};
 use crate::failure::Failure;
 use crate::{atomic, feeds};
 
-/// Write a model as ONNX of a chosen opset, or in the text form
+/// Write a model as ONNX of a chosen opset, as a bundle, or in the text form
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Model file
@@ -42,8 +43,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let level = arguments.optimize.or(OptLevel::O0);
     let model = super::load(&arguments.model)?;
     let optimized = model.optimized(level, &Options::default());
-    let (model, _) = optimized.map_err(|error| Failure::model(&arguments.model, error))?;
-    let mut report = write(&model, &arguments.writing)?;
+    let (model, passes) = optimized.map_err(|error| Failure::model(&arguments.model, error))?;
+    let stage = (level > OptLevel::O0).then(|| optimize_stage(json!({"level": level.name()}), &passes));
+    let mut report = write(&model, &arguments.model, stage, &arguments.writing)?;
     if let Some(recorded) = &arguments.verify {
         let compared = verify(&arguments.writing.output, recorded, arguments.tolerance.tolerance)?;
         report["verified_outputs"] = json!(compared);
@@ -51,23 +53,70 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     print(&report, arguments.json.json)
 }
 
-/// Writes the model in the form that the file's ending names.
-pub fn write(model: &Model, writing: &Writing) -> Result<Value, Failure> {
+/// Writes the model that was read from `source`, and went through `stage`, in the form that the file's ending names.
+pub fn write(
+    model: &Model,
+    source: &Path,
+    stage: Option<Stage>,
+    writing: &Writing,
+) -> Result<Value, Failure> {
     let path = &writing.output;
-    match path.extension().and_then(|extension| extension.to_str()) {
+    let ending = path.extension().and_then(|extension| extension.to_str());
+    if ending != Some("onnx") && (writing.opset.is_some() || writing.external_data) {
+        let message = format!("'{}': --opset and --external-data are for .onnx files", path.display());
+        return Err(Failure::Usage(message));
+    }
+    match ending {
         Some("onnx") => {
+            note_what_is_left(model);
             let options = WriteOptions { opset: writing.opset, external_data: writing.external_data };
             let summary = model.write_onnx(path, &options).map_err(|error| Failure::model(path, error))?;
             let external = summary.external.map(|(path, bytes)| json!({"path": path, "bytes": bytes}));
             Ok(json!({"output": path, "opset": summary.opset, "bytes": summary.bytes, "external": external}))
         }
+        Some("lehr") => {
+            let contents = contents(model, source, stage)?;
+            let summary = model.write_bundle(path, &contents).map_err(|error| Failure::model(path, error))?;
+            Ok(json!({"output": path, "bytes": summary.bytes, "segments": summary.segments.len()}))
+        }
         Some("txt") => {
+            note_what_is_left(model);
             let text = print_full(model.graph());
             atomic::write_bytes(path, text.as_bytes())?;
             Ok(json!({"output": path, "bytes": text.len()}))
         }
-        _ => Err(Failure::Usage(format!("'{}': expected a name that ends in .onnx or .txt", path.display()))),
+        _ => {
+            let message = format!("'{}': expected a name that ends in .onnx, .lehr or .txt", path.display());
+            Err(Failure::Usage(message))
+        }
     }
+}
+
+/// What came with the model, and how it was made so far.
+fn contents(model: &Model, source: &Path, stage: Option<Stage>) -> Result<Contents, Failure> {
+    let mut contents = model.contents().clone();
+    if contents.provenance.is_empty() {
+        let provenance = Provenance::of_file(source);
+        contents.provenance = provenance.map_err(|error| Failure::file(source, "read", error))?;
+    }
+    contents.provenance.stages.extend(stage);
+    Ok(contents)
+}
+
+/// Only bundles hold more than the model.
+fn note_what_is_left(model: &Model) {
+    let Contents { pipeline, files, .. } = model.contents();
+    if pipeline.is_some() || !files.is_empty() {
+        eprintln!("note: the pipeline and {} files of the bundle are left out", files.len());
+    }
+}
+
+/// What passes did, for the provenance of a bundle.
+pub fn optimize_stage(settings: Value, report: &Report) -> Stage {
+    let passes = report.rows.iter().filter(|row| row.edits > 0);
+    let edits: Map<_, _> = passes.map(|row| (row.pass.to_string(), json!(row.edits))).collect();
+    let results = json!({"nodes_before": report.nodes.0, "nodes_after": report.nodes.1, "edits": edits});
+    Stage::new("optimize", settings, results)
 }
 
 /// Prints a flat report.

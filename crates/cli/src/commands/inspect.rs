@@ -1,16 +1,18 @@
 //! `lehr inspect`: what a model is and what it costs.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lehr::bundle::{Bundle, Contents, OpenOptions, Provenance, Source, is_bundle};
 use lehr::graph::Dim;
 use lehr::graph::text::{print, print_full, print_type};
 use lehr::summary::{Energy, Summary};
 use lehr::{Model, Port};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::check::{operators_json, opsets_text};
+use super::verify::{remark, segment_json, title};
 use crate::arguments::{Execution, Json, Shapes};
 use crate::failure::Failure;
 use crate::numbers::short;
@@ -57,12 +59,58 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(out.flush()?);
     }
     let summary = Summary::of(model.graph(), &arguments.shapes.assignment());
+    let bundle = open_bundle(&arguments.model)?;
     if arguments.json.json {
-        writeln!(out, "{}", record(&model, &summary))?;
-    } else {
-        print_summary(&mut out, &model, &summary)?;
+        let mut record = record(&model, &summary);
+        if let Some(bundle) = bundle {
+            record["bundle"] = bundle_record(&bundle, model.contents());
+        }
+        writeln!(out, "{record}")?;
+        return Ok(out.flush()?);
+    }
+    print_summary(&mut out, &model, &summary)?;
+    if let Some(bundle) = bundle {
+        print_bundle(&mut out, &bundle, &model.contents().provenance)?;
     }
     Ok(out.flush()?)
+}
+
+/// The container, if the file is one.
+fn open_bundle(path: &Path) -> Result<Option<Bundle>, Failure> {
+    if !is_bundle(path).unwrap_or(false) {
+        return Ok(None);
+    }
+    let bundle = Bundle::open(path, OpenOptions::default());
+    bundle.map(Some).map_err(|error| Failure::file(path, "read", error))
+}
+
+fn print_bundle(out: &mut impl Write, bundle: &Bundle, provenance: &Provenance) -> io::Result<()> {
+    writeln!(out, "segments   {} in {} bytes", bundle.segments().len(), bundle.byte_len())?;
+    for segment in bundle.segments() {
+        writeln!(out, "{:>10} bytes {}{}", segment.length, title(segment), remark(segment))?;
+    }
+    if let Some(Source { file, bytes, blake3, .. }) = &provenance.source {
+        writeln!(out, "source     {file}, {bytes} bytes, BLAKE3 {blake3}")?;
+    }
+    for (index, stage) in provenance.stages.iter().enumerate() {
+        let heading = if index == 0 { "stages" } else { "" };
+        writeln!(out, "{heading:<10} {}{}{}", stage.stage, fields(&stage.settings), fields(&stage.results))?;
+    }
+    Ok(())
+}
+
+/// ` name value` of each field.
+fn fields(fields: &Map<String, Value>) -> String {
+    fields.iter().map(|(name, value)| format!("  {name} {value}")).collect()
+}
+
+fn bundle_record(bundle: &Bundle, contents: &Contents) -> Value {
+    json!({
+        "bytes": bundle.byte_len(),
+        "segments": bundle.segments().iter().map(segment_json).collect::<Vec<_>>(),
+        "pipeline": contents.pipeline,
+        "provenance": contents.provenance,
+    })
 }
 
 fn print_summary(out: &mut impl Write, model: &Model, summary: &Summary) -> io::Result<()> {

@@ -63,12 +63,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         bisect: arguments.bisect,
         ..Options::default()
     };
-    let result = model.optimized(arguments.optimize.or(OptLevel::O2), &options);
+    let level = arguments.optimize.or(OptLevel::O2);
+    let result = model.optimized(level, &options);
     let (model, report) = result.map_err(|error| match error {
         ModelError::Optimize(error @ PassError::UnknownPass { .. }) => Failure::Usage(error.to_string()),
         other => Failure::model(&arguments.model, other),
     })?;
-    let written = convert::write(&model, &arguments.writing)?;
+    let stage = convert::optimize_stage(settings(level, arguments), &report);
+    let written = convert::write(&model, &arguments.model, Some(stage), &arguments.writing)?;
     if arguments.json.json {
         let mut json = report_json(&report, arguments.explain);
         json["written"] = written;
@@ -83,6 +85,21 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     writeln!(out, "{report}")?;
     drop(out);
     convert::print(&written, false)
+}
+
+/// What was asked for, for the provenance of a bundle.
+fn settings(level: OptLevel, arguments: &Arguments) -> Value {
+    let mut settings = json!({"level": level.name()});
+    if !arguments.disable.is_empty() {
+        settings["disable"] = json!(arguments.disable);
+    }
+    if let Some(pass) = &arguments.stop_after {
+        settings["stop_after"] = json!(pass);
+    }
+    if let Some(edits) = arguments.bisect {
+        settings["bisect"] = json!(edits);
+    }
+    settings
 }
 
 fn check(arguments: &Arguments, model: &Model) -> Result<Check, Failure> {
