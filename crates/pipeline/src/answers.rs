@@ -35,7 +35,7 @@ impl Item {
         match self {
             Self::Bytes(bytes) => json!({"bytes": bytes.len()}),
             Self::Image(image) => json!({"width": image.width(), "height": image.height()}),
-            Self::Audio(audio) => json!({"rate": audio.rate, "channels": audio.channels.len()}),
+            Self::Audio(audio) => json!({"rate": audio.rate(), "channels": audio.channels().len()}),
             Self::Text(text) => json!({"text": text.first, "second": text.second}),
             Self::Table(table) => {
                 let columns = table.columns.iter().map(|(name, values)| (name.clone(), series(values)));

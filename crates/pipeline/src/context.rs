@@ -2,7 +2,7 @@
 
 use lehr_tensor::Tensor;
 
-use crate::Image;
+use crate::{Audio, Image};
 
 /// What is known of one source on its way through a pipeline.
 #[derive(Clone, Debug, Default)]
@@ -28,15 +28,22 @@ impl Context {
     }
 }
 
-/// What a recording was before it was cut into frames.
+/// What a recording was before it was cut into frames. Steps that change its rate or length keep this up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioFacts {
     /// Samples per second.
     pub rate: u32,
     /// Samples of each channel.
     pub samples: usize,
-    /// Samples from the beginning of one frame to the next.
+    /// Samples from the beginning of one frame to the next; 1 before it is cut.
     pub hop: usize,
+}
+
+impl AudioFacts {
+    /// Of a recording that is not cut yet.
+    pub fn of(audio: &Audio) -> Self {
+        Self { rate: audio.rate(), samples: audio.samples(), hop: 1 }
+    }
 }
 
 /// Maps pixels of the user's picture to those of the model's: `model = user · scale + offset`, by axis (x, y).

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lehr_tensor::{Bytes, DataType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageType, ItemType, StepError, TensorType};
+use crate::{Audio, ImageType, ItemType, StepError, TensorType};
 
 /// What a user has.
 #[derive(Clone, Debug)]
@@ -214,15 +214,6 @@ impl Image {
     }
 }
 
-/// A recording: for each channel its samples, nominally from -1 to 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Audio {
-    /// Samples per second and channel.
-    pub rate: u32,
-    /// The channels, all of one length.
-    pub channels: Vec<Vec<f32>>,
-}
-
 /// Text, or a pair of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
@@ -366,7 +357,7 @@ impl Item {
             Self::Bytes(_) => ItemType::Bytes,
             Self::Image(image) => ItemType::Image(image.ty()),
             Self::Audio(audio) => {
-                ItemType::Audio { rate: Some(audio.rate), channels: Some(audio.channels.len()) }
+                ItemType::Audio { rate: Some(audio.rate()), channels: Some(audio.channels().len()) }
             }
             Self::Text(_) => ItemType::Text,
             Self::Table(_) => ItemType::Table,

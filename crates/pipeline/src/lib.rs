@@ -14,6 +14,7 @@
 
 mod affine;
 mod answers;
+mod audio;
 mod check;
 mod context;
 mod decimal;
@@ -29,13 +30,14 @@ pub mod steps;
 
 pub use affine::{Affine, AffineTail};
 pub use answers::Answers;
+pub use audio::Audio;
 pub use check::{Port, Signature};
 pub use context::{AudioFacts, Context, Geometry};
 pub use error::{PipelineError, Place, Side, StepError};
 pub use files::{Files, Folder, InMemory, NoFiles, Recorder};
 pub use fit::fit;
 pub use item::{
-    Audio, Class, Color, HeatMap, Image, Item, KeyPoint, Mask, Object, Pixels, Region, Segment, Series,
+    Class, Color, HeatMap, Image, Item, KeyPoint, Mask, Object, Pixels, Region, Segment, Series,
     Source, Table, Text, Transcript,
 };
 pub use item_type::{ImageType, ItemType, TensorType};

@@ -18,6 +18,11 @@ pub static ALL: &[Declared] = &[
     #[cfg(feature = "text")]
     Declared::of::<text::tokenize::Tokenize>(),
     Declared::of::<bytes::byte_windows::ByteWindows>(),
+    Declared::of::<audio::decode_audio::DecodeAudio>(),
+    Declared::of::<audio::mono::Mono>(),
+    Declared::of::<audio::resample::Resample>(),
+    Declared::of::<audio::frame::Frame>(),
+    Declared::of::<audio::samples::Samples>(),
     Declared::of::<tensor::batch::Batch>(),
     Declared::of::<post::softmax::Softmax>(),
     Declared::of::<post::sigmoid::Sigmoid>(),
@@ -32,6 +37,7 @@ pub static ALL: &[Declared] = &[
     Declared::of::<post::l2_normalize::L2Normalize>(),
     #[cfg(feature = "text")]
     Declared::of::<text::detokenize::Detokenize>(),
+    Declared::of::<post::segments::Segments>(),
 ];
 
 /// The step of that name.

@@ -12,6 +12,7 @@ pub mod mean_pool;
 pub mod planes;
 pub mod projection;
 pub mod rows;
+pub mod segments;
 pub mod sequence;
 pub mod sigmoid;
 pub mod softmax;
