@@ -289,6 +289,27 @@ pub enum Region {
     Polygon(Vec<[f32; 2]>),
 }
 
+impl Object {
+    /// Something at that place, without anything else that is known of it.
+    pub fn new(region: Region, score: f32) -> Self {
+        Self { region, score, class: None, key_points: Vec::new(), mask: None, text: None }
+    }
+}
+
+impl Region {
+    /// Left, upper, right and lower edge of the upright rectangle around it; zeros when it has no corners.
+    pub fn bounds(&self) -> [f32; 4] {
+        let points = match self {
+            Self::Box { x1, y1, x2, y2 } => return [*x1, *y1, *x2, *y2],
+            Self::Polygon(points) => points,
+        };
+        let around =
+            |[x1, y1, x2, y2]: [f32; 4], [x, y]: &[f32; 2]| [x1.min(*x), y1.min(*y), x2.max(*x), y2.max(*y)];
+        let first = points.first().map(|[x, y]| [*x, *y, *x, *y]);
+        first.map_or([0.0; 4], |first| points.iter().fold(first, around))
+    }
+}
+
 /// A point of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct KeyPoint {

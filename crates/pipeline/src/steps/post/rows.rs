@@ -29,6 +29,11 @@ impl Rows {
         }
     }
 
+    /// Numbers of each row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// One row after the other.
     pub fn iter(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.width)

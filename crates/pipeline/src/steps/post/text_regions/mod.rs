@@ -83,14 +83,9 @@ impl Step for TextRegions {
             .collect();
         regions.sort_by(|a, b| descending(a.1, b.1));
         regions.truncate(self.max_objects);
-        let objects = reading_order(regions).into_iter().map(|(corners, score)| Object {
-            region: Region::Polygon(corners.to_vec()),
-            score,
-            class: None,
-            key_points: Vec::new(),
-            mask: None,
-            text: None,
-        });
+        let objects = reading_order(regions)
+            .into_iter()
+            .map(|(corners, score)| Object::new(Region::Polygon(corners.to_vec()), score));
         Ok(Item::Objects(objects.collect()))
     }
 }
