@@ -51,7 +51,11 @@ def main(out):
     scores = rng.random(count).astype(np.float32)
     arrays = {"boxes": boxes, "classes": classes, "scores": scores, "kept": hard(boxes, classes, scores)}
     rectangles = np.concatenate([corner, size], 1).tolist()
-    for name, method in [("linear", cv2.dnn.SOFT_NMSMETHOD_SOFTNMS_LINEAR), ("gaussian", cv2.dnn.SOFT_NMSMETHOD_SOFTNMS_GAUSSIAN)]:
+    methods = {
+        "linear": cv2.dnn.SOFT_NMSMETHOD_SOFTNMS_LINEAR,
+        "gaussian": cv2.dnn.SOFT_NMSMETHOD_SOFTNMS_GAUSSIAN,
+    }
+    for name, method in methods.items():
         new, kept = cv2.dnn.softNMSBoxes(rectangles, scores.tolist(), 0.2, 0.3, sigma=0.5, method=method)
         arrays[name] = np.array(kept, np.int32).ravel()
         arrays[name + "_scores"] = np.array(new, np.float32).ravel()
