@@ -23,15 +23,19 @@
 //! - A [`Model`] is what the file says, in the newest semantics; optimising happens on the way to a [`Session`].
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod bundle;
 pub mod comparison;
 pub mod conformance;
 pub mod deploy;
+pub mod made_up;
 pub mod recorded;
 pub mod report;
 pub mod summary;
 
 mod model;
+mod predict;
+mod rows;
 
 pub use lehr_formats::onnx;
 pub use lehr_graph as graph;
@@ -43,8 +47,10 @@ pub use lehr_tensor as tensor;
 
 pub use lehr_graph::{Datum, Diagnostic, Shape, ValueType};
 pub use lehr_passes::OptLevel;
+pub use lehr_pipeline::{Answers, Pipeline, PipelineError, Source};
 pub use lehr_runtime::{
     CancelToken, CompiledModel, FeedError, Feeds, Keep, Outputs, Port, RunError, Session, Tier,
 };
 pub use lehr_tensor::{DataType, Tensor};
 pub use model::{Examined, LoadOptions, Model, ModelError, ModelOptions};
+pub use predict::{Carried, PredictError, Predictor, Timings, bundled_pipeline, signature};

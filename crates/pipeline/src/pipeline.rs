@@ -110,6 +110,11 @@ impl Pipeline {
         &self.states
     }
 
+    /// Whether the model's input of that name is always the same.
+    pub fn is_constant(&self, name: &str) -> bool {
+        self.constants.iter().any(|(constant, _)| constant == name)
+    }
+
     /// The inputs' names and the kinds of what the user gives for them.
     pub fn kinds(&self) -> impl Iterator<Item = (&str, Kind)> {
         self.inputs.iter().map(|input| (input.name.as_str(), input.kind))
