@@ -32,5 +32,6 @@ pub fn recorded_or_made_up(
 /// Inputs of the declared types, always the same ones; symbols without a size count as 1, which is told.
 pub fn made_up(inputs: &[Port], sizes: &Assignment) -> Result<NamedValues, Failure> {
     let note = |text: String| eprintln!("note: {text}; bind it with --shape NAME=SIZE");
-    lehr::made_up::inputs(inputs, sizes, note).map_err(|problem| Failure::Message(format!("{problem}; give --feed")))
+    lehr::made_up::inputs(inputs, sizes, note)
+        .map_err(|problem| Failure::Message(format!("{problem}; give --feed")))
 }

@@ -72,10 +72,8 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>, BatchError> {
     } else if pattern.contains(['*', '?', '[']) {
         let failed = |problem: String| BatchError::Pattern { pattern: pattern.to_owned(), problem };
         for entry in glob::glob(pattern).map_err(|error| failed(error.to_string()))? {
-            let path = entry.map_err(|error| BatchError::Io {
-                path: error.path().to_owned(),
-                source: error.into_error(),
-            })?;
+            let path = entry
+                .map_err(|error| BatchError::Io { path: error.path().to_owned(), source: error.into() })?;
             if path.is_file() {
                 files.push(path);
             }
@@ -196,19 +194,19 @@ pub fn run<E>(
     streams: NonZero<usize>,
     mut take: impl FnMut(&Path, Result<Answers, PredictError>) -> Result<(), E>,
 ) -> Result<Timings, E> {
-    let board = Board::default();
+    let board = &Board::default();
     let ahead = AHEAD * streams.get();
     let mut timings = Timings::default();
     let outcome = std::thread::scope(|scope| {
-        let work = || {
-            let _alarm = Alarm(&board);
-            let mut own = predictor.fork();
+        let work = |mut own: Predictor| {
+            let _alarm = Alarm(board);
             while let Some(index) = board.next(files.len(), ahead) {
                 board.put(index, own.predict(files[index].as_path()));
             }
             own.timings()
         };
-        let workers: Vec<_> = (0..streams.get()).map(|_| scope.spawn(work)).collect();
+        let spawn = |own: Predictor| scope.spawn(move || work(own));
+        let workers: Vec<_> = (0..streams.get()).map(|_| predictor.fork()).map(spawn).collect();
         let answers = files.iter().enumerate().map_while(|(index, file)| Some((file, board.wait(index)?)));
         let taken = answers.into_iter().try_for_each(|(file, answer)| take(file, answer));
         board.stop();

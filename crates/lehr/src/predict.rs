@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use lehr_graph::{Datum, Dim, Shape, ValueType};
 use lehr_pipeline::{
-    Answers, InMemory, Pipeline, PipelineError, Port as PipelinePort, Prepared, Signature, Source, TensorType,
+    Answers, Image, InMemory, Pipeline, PipelineError, Port as PipelinePort, Prepared, Signature, Source,
+    TensorType,
 };
 use lehr_runtime::{CompiledModel, Feeds, Port, RunError, Session};
 use lehr_tensor::Tensor;
@@ -155,17 +156,37 @@ impl Predictor {
         source: impl Into<Source>,
         carried: &mut Carried,
     ) -> Result<Answers, PredictError> {
+        Ok(self.answer(source.into(), carried)?.0)
+    }
+
+    /// As [`predict`](Self::predict), with the user's picture, upright, if it was one and is kept.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_with_picture(
+        &mut self,
+        source: impl Into<Source>,
+    ) -> Result<(Answers, Option<Image>), PredictError> {
+        self.answer(source.into(), &mut Carried::default())
+    }
+
+    fn answer(
+        &mut self,
+        source: Source,
+        carried: &mut Carried,
+    ) -> Result<(Answers, Option<Image>), PredictError> {
         let start = Instant::now();
-        let prepared = self.pipeline.prepare(&source.into(), self.keep_pictures)?;
+        let mut prepared = self.pipeline.prepare(&source, self.keep_pictures)?;
         let prepared_at = Instant::now();
         let outputs = self.infer(&prepared, carried)?;
         let inferred_at = Instant::now();
+        let picture = prepared.context.picture.take();
         let answers = self.pipeline.finish(prepared.context, &outputs)?;
         self.timings.sources += 1;
         self.timings.prepare += prepared_at - start;
         self.timings.infer += inferred_at - prepared_at;
         self.timings.finish += inferred_at.elapsed();
-        Ok(answers)
+        Ok((answers, picture))
     }
 
     /// Answers for several sources, each with its own error. Sources of equal sizes go through the model together where
@@ -199,7 +220,7 @@ impl Predictor {
         answers
     }
 
-    /// Whether answers may need the user's picture, to draw on; it is kept with them then.
+    /// Whether the user's pictures are kept, to draw answers on.
     pub fn set_keep_pictures(&mut self, keep: bool) {
         self.keep_pictures = keep;
     }
