@@ -269,6 +269,12 @@ def text_orientation(models, target):
         width = min(192, -(-48 * line.width // line.height))
         slot[:, :, :width] = (line_planes(line, width).astype(np.float32) / 255 - 0.5) / 0.5
     np.savez_compressed(target / "inputs.npz", x=batch)
+    (target / "pictures").mkdir(exist_ok=True)
+    labels = ["file\ttext direction\ttext"]
+    for index, (line, text, degrees) in enumerate(lines):
+        line.save(target / f"pictures/line-{index}.png", optimize=True)
+        labels.append(f"line-{index}.png\t{'upright' if degrees == 0 else 'upside down'}\t{text}")
+    (target / "labels.tsv").write_text("\n".join(labels) + "\n")
     found = run(model, {"x": batch})["save_infer_model/scale_0.tmp_1"]
     for row, (_, text, degrees) in zip(found, lines, strict=True):
         print(f"| {text} | {degrees}° | {180 * int(row.argmax())}° | {row.max():.4f} |")

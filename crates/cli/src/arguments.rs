@@ -22,11 +22,13 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Deploy(commands::deploy::Arguments),
     Check(commands::check::Arguments),
     Inspect(commands::inspect::Arguments),
     Convert(commands::convert::Arguments),
     Optimize(commands::optimize::Arguments),
     Run(commands::run::Arguments),
+    Pipeline(commands::pipeline::Arguments),
     Bench(commands::bench::Arguments),
     Compare(commands::compare::Arguments),
     Verify(commands::verify::Arguments),

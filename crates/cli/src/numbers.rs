@@ -101,9 +101,48 @@ pub fn short(value: f64) -> String {
     format!("{value:.5e}")
 }
 
+/// A count for people: `1.23 M`.
+pub fn count(value: u64) -> String {
+    with_unit(value, "", &["", " k", " M", " G", " T"])
+}
+
+/// A size for people, in powers of ten: `1.23 MB`.
+pub fn bytes(value: u64) -> String {
+    with_unit(value, " B", &["", " kB", " MB", " GB", " TB"])
+}
+
+fn with_unit(value: u64, unit: &str, units: &[&str]) -> String {
+    let mut scaled = value as f64;
+    let mut step = 0;
+    while scaled >= 999.5 && step + 1 < units.len() {
+        scaled /= 1000.0;
+        step += 1;
+    }
+    match (step, scaled) {
+        (0, _) => format!("{value}{unit}"),
+        (_, scaled) if scaled < 9.995 => format!("{scaled:.2}{}", units[step]),
+        (_, scaled) if scaled < 99.95 => format!("{scaled:.1}{}", units[step]),
+        (_, scaled) => format!("{scaled:.0}{}", units[step]),
+    }
+}
+
+/// What there is, or a dash.
+pub fn or_dash(value: Option<impl std::fmt::Display>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_numbers_are_short() {
+        assert_eq!(
+            [0, 999, 1000, 12_345, 999_950, 123_456_789].map(count),
+            ["0", "999", "1.00 k", "12.3 k", "1.00 M", "123 M"]
+        );
+        assert_eq!([5, 585_532].map(bytes), ["5 B", "586 kB"]);
+    }
 
     #[test]
     fn rows_are_ranked_with_probabilities() {

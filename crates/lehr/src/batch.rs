@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use lehr_pipeline::{Answers, Item};
+use lehr_pipeline::{Answers, Image, Item};
 
 use crate::{PredictError, Predictor, Timings};
 
@@ -183,6 +183,15 @@ pub fn is_right(answers: &Answers, label: &str) -> Option<bool> {
     })
 }
 
+/// What is known of a source in the end.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The answers.
+    pub answers: Answers,
+    /// The user's picture, if it was one and is kept.
+    pub picture: Option<Image>,
+}
+
 /// Answers every file on `streams` threads and hands the answers to `take` in the order of the files, on the caller's
 /// thread. A file that fails does not stop the others; `take` stops all by returning an error.
 ///
@@ -192,7 +201,7 @@ pub fn run<E>(
     predictor: &Predictor,
     files: &[PathBuf],
     streams: NonZero<usize>,
-    mut take: impl FnMut(&Path, Result<Answers, PredictError>) -> Result<(), E>,
+    mut take: impl FnMut(&Path, Result<Answered, PredictError>) -> Result<(), E>,
 ) -> Result<Timings, E> {
     let board = &Board::default();
     let ahead = AHEAD * streams.get();
@@ -201,7 +210,8 @@ pub fn run<E>(
         let work = |mut own: Predictor| {
             let _alarm = Alarm(board);
             while let Some(index) = board.next(files.len(), ahead) {
-                board.put(index, own.predict(files[index].as_path()));
+                let answer = own.predict_with_picture(files[index].as_path());
+                board.put(index, answer.map(|(answers, picture)| Answered { answers, picture }));
             }
             own.timings()
         };
@@ -233,7 +243,7 @@ struct State {
     started: usize,
     delivered: usize,
     stopped: bool,
-    answers: BTreeMap<usize, Result<Answers, PredictError>>,
+    answers: BTreeMap<usize, Result<Answered, PredictError>>,
 }
 
 impl Board {
@@ -249,13 +259,13 @@ impl Board {
         Some(state.started - 1)
     }
 
-    fn put(&self, index: usize, answer: Result<Answers, PredictError>) {
+    fn put(&self, index: usize, answer: Result<Answered, PredictError>) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).answers.insert(index, answer);
         self.changed.notify_all();
     }
 
     /// The answer of that source; `None` when all was stopped before it.
-    fn wait(&self, index: usize) -> Option<Result<Answers, PredictError>> {
+    fn wait(&self, index: usize) -> Option<Result<Answered, PredictError>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(answer) = state.answers.remove(&index) {

@@ -329,6 +329,6 @@ fn tensor_type(ty: &ValueType) -> TensorType {
 }
 
 fn sizes(shape: &Shape) -> Vec<Option<usize>> {
-    let size = |dim: &Dim| usize::try_from(dim.as_fixed()?).ok();
+    let size = |dim: &Dim| dim.as_fixed();
     shape.iter().map(size).collect()
 }

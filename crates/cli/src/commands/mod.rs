@@ -5,9 +5,11 @@ pub mod check;
 pub mod compare;
 pub mod conformance;
 pub mod convert;
+pub mod deploy;
 pub mod generate;
 pub mod inspect;
 pub mod optimize;
+pub mod pipeline;
 pub mod run;
 pub mod verify;
 
@@ -21,11 +23,13 @@ use crate::failure::Failure;
 /// Does what the command says.
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Optimize(arguments) => optimize::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Pipeline(arguments) => pipeline::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

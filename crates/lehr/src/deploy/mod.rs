@@ -54,7 +54,7 @@ pub enum DeployError {
         /// The model file, or the bundle.
         path: PathBuf,
         /// What is wrong.
-        error: ModelError,
+        error: Box<ModelError>,
     },
     /// The pipeline can not be built.
     #[error("'{}': {error}", path.display())]
@@ -62,7 +62,7 @@ pub enum DeployError {
         /// Its file.
         path: PathBuf,
         /// What is wrong.
-        error: PipelineError,
+        error: Box<PipelineError>,
     },
     /// A file can not be read or written.
     #[error("'{}': {error}", path.display())]
@@ -97,7 +97,7 @@ pub enum DeployError {
         /// The bundle.
         path: PathBuf,
         /// What is wrong.
-        error: BundleError,
+        error: Box<BundleError>,
     },
     /// The bundle that was written does not have the hashes that it should have.
     #[error("'{}' was damaged while it was written: it fails its own hashes", .0.display())]

@@ -107,8 +107,9 @@ pub struct Runner {
 impl Runner {
     /// Compiles `model`, which was read from `path`.
     pub fn new(model: &Model, options: &ModelOptions, path: &Path) -> Result<Self, DeployError> {
-        let session =
-            model.session(options).map_err(|error| DeployError::Model { path: path.to_owned(), error })?;
+        let session = model
+            .session(options)
+            .map_err(|error| DeployError::Model { path: path.to_owned(), error: Box::new(error) })?;
         Ok(Self { session, path: path.to_owned() })
     }
 

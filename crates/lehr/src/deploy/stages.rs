@@ -73,7 +73,10 @@ impl<'a> Plan<'a> {
                 .map_err(|error| DeployError::Io { path: path.clone(), error })?;
             let recorder = Recorder::new(Folder(path.parent().unwrap_or(Path::new("")).to_owned()));
             let built = Pipeline::parse(&text, &recorder);
-            pipeline = Some(built.map_err(|error| DeployError::Pipeline { path: path.clone(), error })?);
+            pipeline = Some(
+                built
+                    .map_err(|error| DeployError::Pipeline { path: path.clone(), error: Box::new(error) })?,
+            );
             parts = (Some(text), recorder.into_files());
         }
         let labels = recipe.data.labels.as_deref().map(Labels::read).transpose()?.unwrap_or_default();
@@ -83,7 +86,7 @@ impl<'a> Plan<'a> {
     }
 
     fn model_error(&self, error: crate::ModelError) -> DeployError {
-        DeployError::Model { path: self.recipe.model.clone(), error }
+        DeployError::Model { path: self.recipe.model.clone(), error: Box::new(error) }
     }
 }
 
@@ -224,8 +227,10 @@ fn write(
         files: plan.parts.1.clone(),
         provenance: provenance(plan, &journal.stages)?,
     };
-    model.write_bundle(path, &contents).map_err(|error| DeployError::Model { path: path.clone(), error })?;
-    let failed = |error| DeployError::Bundle { path: path.clone(), error };
+    model
+        .write_bundle(path, &contents)
+        .map_err(|error| DeployError::Model { path: path.clone(), error: Box::new(error) })?;
+    let failed = |error| DeployError::Bundle { path: path.clone(), error: Box::new(error) };
     let bundle = Bundle::open(path, OpenOptions::default()).map_err(failed)?;
     if !bundle.verify().is_clean() {
         return Err(DeployError::Damaged(path.clone()));
@@ -279,7 +284,8 @@ fn run(
     let since = journal.begin("run");
     let path = &plan.bundle;
     let options = ModelOptions { threads: plan.recipe.measure.threads, ..ModelOptions::default() };
-    let model = Model::load(path).map_err(|error| DeployError::Model { path: path.clone(), error })?;
+    let model = Model::load(path)
+        .map_err(|error| DeployError::Model { path: path.clone(), error: Box::new(error) })?;
     let mut runner = Runner::new(&model, &options, path)?;
     let fed = feeder.feed(0)?;
     let (milliseconds, peak) = runner.measure(&fed, plan.recipe.measure.runs)?;

@@ -1,14 +1,13 @@
-//! `lehr run`: computes the outputs of a model.
+//! `lehr run --feed`: the outputs of a model for recorded inputs.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Args;
 use lehr::tensor::{TensorError, npz};
-use lehr::{Datum, Outputs, Tensor};
+use lehr::{Datum, Model, Outputs, Tensor};
 use serde_json::{Value, json};
 
-use crate::arguments::{Execution, Feed, Json};
+use super::Arguments;
 use crate::failure::Failure;
 use crate::numbers::{Ranked, short, top_k, value_json, value_text};
 use crate::{atomic, feeds};
@@ -16,51 +15,20 @@ use crate::{atomic, feeds};
 /// Rows of a ranking that are printed for people.
 const MOST_ROWS: usize = 16;
 
-/// Run a model on recorded inputs
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// Model file
-    model: PathBuf,
-
-    #[command(flatten)]
-    feed: Feed,
-
-    /// Save the outputs by name as an .npz file; it appears whole or not at all
-    #[arg(long, value_name = "OUT.npz")]
-    save: Option<PathBuf>,
-
-    /// Show the K largest elements of each row along the last axis, with probabilities
-    #[arg(long, value_name = "K")]
-    top_k: Option<usize>,
-
-    /// Measure every node
-    #[arg(long)]
-    profile: bool,
-
-    /// Evaluate every node by its reference definition: slow, to compare with
-    #[arg(long)]
-    reference: bool,
-
-    #[command(flatten)]
-    execution: Execution,
-
-    #[command(flatten)]
-    json: Json,
-}
-
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = super::load(&arguments.model)?;
+pub fn run(arguments: &Arguments, model: &Model) -> Result<(), Failure> {
     let inputs = model.inputs();
     let fed = match &arguments.feed.feed {
-        Some(path) => feeds::recording(path, &model)?.inputs,
+        Some(path) => feeds::recording(path, model)?.inputs,
         None if inputs.is_empty() => Vec::new(),
         None => {
             let names: Vec<_> = inputs.iter().map(|i| format!("{}: {}", i.name, i.ty)).collect();
-            return Err(Failure::Usage(format!("the model has inputs ({}); give --feed", names.join(", "))));
+            return Err(Failure::Usage(format!(
+                "the model has inputs ({}); give INPUT files or --feed",
+                names.join(", ")
+            )));
         }
     };
-    let options = lehr::ModelOptions { reference: arguments.reference, ..arguments.execution.options() };
-    let mut session = super::session(&model, &options, &arguments.model)?;
+    let mut session = crate::commands::session(model, &arguments.options(), &arguments.model)?;
     session.set_profiling(arguments.profile);
     let outputs = session.run(fed.into_iter().collect::<lehr::Feeds>())?;
     if let Some(path) = &arguments.save {

@@ -1,0 +1,150 @@
+//! A file with a line for each input, written as the answers come, so that a run that was stopped can go on.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use lehr::Answers;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// How the lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    JsonLines,
+    Csv,
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct Sink {
+    path: PathBuf,
+    form: Form,
+    file: BufWriter<File>,
+    answered: BTreeSet<String>,
+}
+
+impl Sink {
+    /// A new file at `path`, or with `resume` the one that is there: its whole lines stay, a last one that was cut is
+    /// dropped, and inputs that failed are tried again.
+    pub fn open(path: &Path, resume: bool) -> Result<Self, Failure> {
+        let form = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("jsonl") => Form::JsonLines,
+            Some("csv") => Form::Csv,
+            _ => {
+                let message = format!("'{}': expected a name that ends in .jsonl or .csv", path.display());
+                return Err(Failure::Usage(message));
+            }
+        };
+        let failed = |error: io::Error| Failure::file(path, "written", error);
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) if resume => text,
+            Err(error) if resume && error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => String::new(),
+        };
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let answered = text[..whole].lines().filter_map(|line| answered(form, line)).collect();
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::Start(whole as u64))).map_err(failed)?;
+        let mut sink = Self { path: path.to_owned(), form, file: BufWriter::new(file), answered };
+        if form == Form::Csv && whole == 0 {
+            sink.line("input,output,answer,error")?;
+        }
+        Ok(sink)
+    }
+
+    /// Whether the file has an answer for that input already.
+    pub fn has(&self, input: &Path) -> bool {
+        self.answered.contains(&*input.to_string_lossy())
+    }
+
+    /// Writes the answers of one input, or why there are none.
+    pub fn put(&mut self, input: &Path, answer: &Result<Answers, String>) -> Result<(), Failure> {
+        let input = input.to_string_lossy();
+        match (self.form, answer) {
+            (Form::JsonLines, Ok(answers)) => {
+                self.line(&json!({"input": input, "answers": answers.to_json()}).to_string())
+            }
+            (Form::JsonLines, Err(error)) => self.line(&json!({"input": input, "error": error}).to_string()),
+            (Form::Csv, Ok(answers)) => {
+                for (name, item) in &answers.0 {
+                    self.line(&[&*input, name, &item.to_json().to_string(), ""].map(quoted).join(","))?;
+                }
+                Ok(())
+            }
+            (Form::Csv, Err(error)) => self.line(&[&*input, "", "", error].map(quoted).join(",")),
+        }
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Failure> {
+        // Whole lines reach the file, so that what is there when the run is stopped can be gone on from.
+        let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
+        written.map_err(|error| Failure::file(&self.path, "written", error))
+    }
+}
+
+/// The input that a line answers.
+fn answered(form: Form, line: &str) -> Option<String> {
+    match form {
+        Form::JsonLines => {
+            let line: Value = serde_json::from_str(line).ok()?;
+            line.get("answers")?;
+            Some(line.get("input")?.as_str()?.to_owned())
+        }
+        Form::Csv => {
+            let mut fields = fields(line).into_iter();
+            let (input, output) = (fields.next()?, fields.next()?);
+            (!output.is_empty() && input != "input").then_some(input)
+        }
+    }
+}
+
+fn quoted(field: &str) -> String {
+    if field.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+/// The fields of a line that [`quoted`] wrote.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let (mut inside, mut characters) = (false, line.chars().peekable());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if inside && characters.peek() == Some(&'"') => {
+                characters.next();
+                fields.last_mut().into_iter().for_each(|field| field.push('"'));
+            }
+            '"' => inside = !inside,
+            ',' if !inside => fields.push(String::new()),
+            other => fields.last_mut().into_iter().for_each(|field| field.push(other)),
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_come_back() {
+        let row = ["a,b", "say \"x\"", "", "plain"];
+        assert_eq!(fields(&row.map(quoted).join(",")), row);
+    }
+
+    #[test]
+    fn only_answers_count_as_done() {
+        let json = |line| answered(Form::JsonLines, line);
+        assert_eq!(json(r#"{"input":"a","answers":{}}"#).as_deref(), Some("a"));
+        assert_eq!(json(r#"{"input":"a","error":"x"}"#), None);
+        assert_eq!(answered(Form::Csv, "\"a,b\",y,[],").as_deref(), Some("a,b"));
+        assert_eq!(answered(Form::Csv, "a,,,broken"), None);
+        assert_eq!(answered(Form::Csv, "input,output,answer,error"), None);
+    }
+}
