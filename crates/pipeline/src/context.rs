@@ -46,10 +46,11 @@ impl AudioFacts {
     }
 }
 
-/// Maps pixels of the user's picture to those of the model's: `model = user · scale + offset`, by axis (x, y).
+/// Maps pixels of the user's picture to those of the model's: `model = user · scale + offset`, by axis (x, y) of the
+/// model's picture, whose x is the user's y where the picture was transposed.
 ///
-/// Steps that resize, crop, pad or flip keep it up to date; steps behind the model undo it. Positions are continuous:
-/// the first pixel reaches from 0 to 1.
+/// Steps that resize, crop, pad, flip or rotate keep it up to date; steps behind the model undo it. Positions are
+/// continuous: the first pixel reaches from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Geometry {
     /// Width and height of the user's picture, upright.
@@ -60,12 +61,20 @@ pub struct Geometry {
     pub scale: (f64, f64),
     /// Summands.
     pub offset: (f64, f64),
+    /// Whether the model's x is the user's y.
+    pub transposed: bool,
 }
 
 impl Geometry {
     /// Of a picture that was not changed.
     pub fn identity(width: usize, height: usize) -> Self {
-        Self { original: (width, height), current: (width, height), scale: (1.0, 1.0), offset: (0.0, 0.0) }
+        Self {
+            original: (width, height),
+            current: (width, height),
+            scale: (1.0, 1.0),
+            offset: (0.0, 0.0),
+            transposed: false,
+        }
     }
 
     /// The picture was resized to this size.
@@ -94,9 +103,19 @@ impl Geometry {
         self.offset.1 = self.current.1 as f64 - self.offset.1;
     }
 
+    /// Rows became columns.
+    pub fn transpose(&mut self) {
+        for pair in [&mut self.scale, &mut self.offset] {
+            *pair = (pair.1, pair.0);
+        }
+        self.current = (self.current.1, self.current.0);
+        self.transposed = !self.transposed;
+    }
+
     /// Where a point of the model's picture lies in the user's.
     pub fn undo(&self, x: f64, y: f64) -> (f64, f64) {
-        ((x - self.offset.0) / self.scale.0, (y - self.offset.1) / self.scale.1)
+        let (x, y) = ((x - self.offset.0) / self.scale.0, (y - self.offset.1) / self.scale.1);
+        if self.transposed { (y, x) } else { (x, y) }
     }
 
     /// As [`undo`](Self::undo), kept inside the picture.

@@ -12,6 +12,18 @@ use crate::Declared;
 
 /// Every step, sorted by family.
 pub static ALL: &[Declared] = &[
+    Declared::of::<image::decode_image::DecodeImage>(),
+    Declared::of::<image::color::ToColor>(),
+    Declared::of::<image::resize::Resize>(),
+    Declared::of::<image::letterbox::Letterbox>(),
+    Declared::of::<image::center_crop::CenterCrop>(),
+    Declared::of::<image::crop::Crop>(),
+    Declared::of::<image::pad::Pad>(),
+    Declared::of::<image::flip::Flip>(),
+    Declared::of::<image::rotate::Rotate>(),
+    Declared::of::<image::scale::Scale>(),
+    Declared::of::<image::normalize::Normalize>(),
+    Declared::of::<image::clip::Clip>(),
     Declared::of::<image::layout::Layout>(),
     Declared::of::<text::normalize_text::NormalizeText>(),
     Declared::of::<text::split_pair::SplitPair>(),

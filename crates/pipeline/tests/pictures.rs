@@ -1,0 +1,51 @@
+//! Pictures through whole inputs: decoded, resized, cropped, normalised.
+
+use lehr_pipeline::{Color, Image, Item, NoFiles, Pipeline, PipelineError, Pixels, Source};
+use lehr_tensor::Tensor;
+
+/// What the model gets for a source.
+fn prepared(steps: &str, source: impl Into<Source>) -> Result<Tensor, PipelineError> {
+    let manifest = format!("schema = 1\n[[input]]\nname = \"x\"\nkind = \"image\"\nsteps = [{steps}]\n");
+    let pipeline = Pipeline::parse(&manifest, &NoFiles)?;
+    Ok(pipeline.prepare(&source.into(), false)?.feeds.remove(0).1)
+}
+
+fn gray(width: usize, height: usize, pixel: impl Fn(usize, usize) -> u8) -> Item {
+    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| pixel(x, y));
+    Item::Image(Image::new(width, height, Color::Gray, Pixels::U8(pixels.collect())).unwrap())
+}
+
+fn bytes(content: &[u8]) -> Source {
+    Source::Bytes { name: "picture".to_owned(), bytes: content.to_vec().into() }
+}
+
+#[test]
+fn a_classifier_gets_its_picture() {
+    let steps = r#"{ op = "decode_image" }, { op = "resize", short_side = 8 }, { op = "center_crop", size = [6, 6] },
+        { op = "scale", by = 0.00392156862745098 }, { op = "normalize", mean = [0.5, 0.5, 0.5], std = 0.25 },
+        { op = "layout", order = "CHW" }, { op = "batch" }"#;
+    let tensor = prepared(&steps.replace('\n', " "), gray(20, 16, |_, _| 255)).unwrap();
+    assert_eq!(tensor, Tensor::from_vec(&[1, 3, 6, 6], vec![2.0f32; 108]).unwrap());
+}
+
+#[test]
+fn a_letterbox_keeps_the_ratio() {
+    let steps = r#"{ op = "letterbox", size = [4, 6], value = 7, filter = "nearest" }, { op = "layout", order = "HWC" }"#;
+    let tensor = prepared(steps, gray(4, 4, |x, _| x as u8)).unwrap();
+    let row = [7u8, 0, 1, 2, 3, 7];
+    assert_eq!(tensor, Tensor::from_vec(&[4, 6, 1], row.repeat(4)).unwrap());
+}
+
+#[test]
+fn content_that_is_no_picture_is_named() {
+    let steps = r#"{ op = "decode_image" }, { op = "layout", order = "HWC" }"#;
+    let message = |content: &[u8]| prepared(steps, bytes(content)).unwrap_err().to_string();
+    assert_eq!(
+        message(b""),
+        "'picture': input 'x', step 1 (decode_image): the picture is empty: expected the content of a file, got 0 bytes"
+    );
+    assert!(
+        message(b"MZ\x90\x00 and so on").contains("got 14 bytes that begin with 4d 5a 90 00 20 61 6e 64")
+    );
+    assert!(message(b"II*\0\x08\0\0\0").contains("got one of format Tiff"));
+}
