@@ -2,18 +2,19 @@
 
 use lehr_tensor::{DataType, Tensor};
 use serde::{Deserialize, Serialize};
-use tokenizers::{EncodeInput, Encoding, Tokenizer};
+use tokenizers::processors::PostProcessorWrapper;
+use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::padding::{Filling, Padding, Rows};
 use super::tokenizer_file;
-use super::truncation::{self, Truncation};
+use super::truncation::{Limit, Truncation};
 use crate::{Context, Files, Item, ItemType, Spec, Step, StepError, TensorType, Text};
 
 /// The largest number of tokens that may be asked for.
 pub(super) const MAX_LENGTH: usize = 1 << 20;
 
 /// The largest text, in bytes: a token takes about a hundred bytes while it is worked on.
-const MAX_TEXT: usize = 16 << 20;
+const MAX_TEXT: usize = 4 << 20;
 
 /// `{ op = "tokenize", file = "tokenizer.json", max_length = 128, padding = "max_length" }`
 ///
@@ -60,18 +61,31 @@ impl Spec for Tokenize {
 
     fn build(self, files: &dyn Files) -> Result<Box<dyn Step>, StepError> {
         let mut tokenizer = tokenizer_file::read(&self.file, files)?;
-        let max_length = truncation::apply(&self, &mut tokenizer)?;
-        let filling = Filling::of(&self, &tokenizer, max_length)?;
-        // The rows are filled up here, as only here it is known what is given together.
-        tokenizer.with_padding(None);
-        Ok(Box::new(Loaded { tokenizer, max_length, filling, add_special_tokens: self.add_special_tokens }))
+        let processor = tokenizer.get_post_processor().cloned();
+        let added = match &processor {
+            Some(processor) if self.add_special_tokens => {
+                [false, true].map(|is_pair| processor.added_tokens(is_pair))
+            }
+            _ => [0, 0],
+        };
+        let limit = Limit::of(&self, &tokenizer, added[0].max(added[1]))?;
+        let filling = Filling::of(&self, &tokenizer, limit.map(|limit| limit.max_length))?;
+        // What comes behind the splitting is done here: only here it is known what is given together.
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>).with_padding(None);
+        tokenizer.with_truncation(None).map_err(StepError::malformed)?;
+        let add_special_tokens = self.add_special_tokens;
+        Ok(Box::new(Loaded { tokenizer, processor, added, limit, filling, add_special_tokens }))
     }
 }
 
 #[derive(Debug)]
 struct Loaded {
     tokenizer: Tokenizer,
-    max_length: Option<usize>,
+    /// Puts special tokens around texts.
+    processor: Option<PostProcessorWrapper>,
+    /// Special tokens of a text, and of a pair.
+    added: [usize; 2],
+    limit: Option<Limit>,
     filling: Option<Filling>,
     add_special_tokens: bool,
 }
@@ -86,29 +100,43 @@ impl Loaded {
                 got: size as u64,
             });
         }
-        let input: EncodeInput<'_> = match text.second {
-            Some(second) => (text.first, second).into(),
-            None => text.first.into(),
-        };
-        let encoded = tokenizer_file::guarded(|| self.tokenizer.encode_fast(input, self.add_special_tokens));
-        let encoding = encoded.map_err(|problem| {
-            StepError::malformed(format!("the tokenizer can not split this text: {problem}"))
-        })?;
-        match self.max_length {
-            Some(limit) if encoding.len() > limit => Err(StepError::TooLarge {
-                what: "tokens of the text",
-                limit: limit as u64,
-                got: encoding.len() as u64,
-            }),
-            _ => Ok(encoding),
+        let mut first = self.split(text.first)?;
+        let mut second = text.second.map(|second| self.split(second)).transpose()?;
+        if let Some(limit) = &self.limit {
+            let added = self.added[usize::from(second.is_some())];
+            limit.apply(&mut first, second.as_mut(), added)?;
         }
+        self.join(first, second)
+    }
+
+    fn split(&self, text: String) -> Result<Encoding, StepError> {
+        let encoded = tokenizer_file::guarded(|| self.tokenizer.encode_fast(text, false));
+        encoded.map_err(|problem| {
+            StepError::malformed(format!("the tokenizer can not split this text: {problem}"))
+        })
+    }
+
+    /// Both texts in one row, with their special tokens.
+    fn join(&self, first: Encoding, second: Option<Encoding>) -> Result<Encoding, StepError> {
+        if let Some(processor) = &self.processor {
+            let joined =
+                tokenizer_file::guarded(|| processor.process(first, second, self.add_special_tokens));
+            return joined.map_err(|problem| {
+                StepError::malformed(format!("the tokenizer can not add its special tokens: {problem}"))
+            });
+        }
+        let second = second.map(|mut second| {
+            second.set_type_ids(vec![1; second.len()]);
+            second
+        });
+        Ok(Encoding::merge([first].into_iter().chain(second), false))
     }
 
     /// The number of tokens of each row, if it does not depend on the text.
     fn length(&self) -> Option<usize> {
         let filling = self.filling.as_ref()?;
         let fixed = filling.fixed?;
-        self.max_length.is_some_and(|limit| limit <= fixed).then(|| filling.length(fixed))
+        self.limit.is_some_and(|limit| limit.max_length <= fixed).then(|| filling.length(fixed))
     }
 }
 
