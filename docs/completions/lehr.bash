@@ -233,7 +233,7 @@ _lehr() {
             return 0
             ;;
         lehr__subcmd__conformance)
-            opts="-h --reference --export --level --optimize --threads --isa --json --help"
+            opts="-h --reference --export --bundle --level --optimize --threads --isa --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

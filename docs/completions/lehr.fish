@@ -106,7 +106,8 @@ complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l optimize -l le
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l threads -d 'Threads; one for each physical core without it. Results do not depend on it' -r
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l isa -d 'Instruction set: scalar, neon, avx2 or avx512; the best of this machine without it' -r
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l reference -d 'Evaluate every node by its reference definition'
-complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l export -d 'Write each model, read it back, and run that'
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l export -d 'Write each model as ONNX, read it back, and run that'
+complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l bundle -d 'Write each model as a bundle, read it back, and run that'
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -l json -d 'Print JSON for programs instead of text for people'
 complete -c lehr -n "__fish_lehr_using_subcommand conformance" -s h -l help -d 'Print help'
 complete -c lehr -n "__fish_lehr_using_subcommand completions" -s h -l help -d 'Print help'

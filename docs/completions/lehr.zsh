@@ -156,7 +156,8 @@ _arguments "${_arguments_options[@]}" : \
 '--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
 '--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
 '--reference[Evaluate every node by its reference definition]' \
-'--export[Write each model, read it back, and run that]' \
+'(--bundle)--export[Write each model as ONNX, read it back, and run that]' \
+'--bundle[Write each model as a bundle, read it back, and run that]' \
 '--json[Print JSON for programs instead of text for people]' \
 '-h[Print help]' \
 '--help[Print help]' \

@@ -238,6 +238,7 @@ fn conformance_counts_and_judges() {
     }
     let output = lehr!("conformance", folder.0, "--export");
     let text = text_of(&output.stdout);
+    assert_eq!(text, text_of(&lehr!("conformance", folder.0, "--bundle").stdout));
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(lines.len(), 4, "{text}");

@@ -11,7 +11,7 @@ use lehr_graph::Datum;
 use lehr_runtime::{Feeds, Port};
 use lehr_tensor::{Tensor, Wide};
 
-use crate::model::{Model, ModelOptions};
+use crate::model::{Model, ModelError, ModelOptions};
 use crate::onnx::WriteOptions;
 use crate::recorded::{RecordedError, Side, read_folder};
 
@@ -20,8 +20,41 @@ use crate::recorded::{RecordedError, Side, read_folder};
 pub struct ConformanceOptions {
     /// How the model is compiled.
     pub model: ModelOptions,
-    /// Write the model and run what was written; a case that an opset asked for can not express is skipped.
-    pub export: Option<WriteOptions>,
+    /// What the model goes through before it runs.
+    pub through: Through,
+}
+
+/// The way of a model from its file to its run.
+#[derive(Clone, Debug, Default)]
+pub enum Through {
+    /// It runs as it was read.
+    #[default]
+    Nothing,
+    /// It is written as ONNX and read back; a case that an opset asked for can not express is skipped.
+    Onnx(WriteOptions),
+    /// It is written as a bundle and read back.
+    Bundle,
+}
+
+impl Through {
+    /// The model at the end of the way; a verdict where it does not get there.
+    fn take(&self, model: Model, folder: &Path) -> Result<Result<Model, Verdict>, String> {
+        let again = |read: Result<Model, ModelError>| {
+            read.map(Ok).map_err(|e| format!("reading what was written: {e}"))
+        };
+        match self {
+            Self::Nothing => Ok(Ok(model)),
+            Self::Onnx(options) => match (model.to_onnx(options), options.opset) {
+                (Ok(bytes), _) => again(Model::from_onnx(bytes, Some(folder))),
+                (Err(why), None) => Err(format!("writing: {why}")),
+                (Err(why), Some(_)) => Ok(Err(Verdict::Skipped(why.to_string()))),
+            },
+            Self::Bundle => {
+                let bytes = model.to_bundle(model.contents()).map_err(|e| format!("writing: {e}"))?;
+                again(Model::from_bundle(bytes))
+            }
+        }
+    }
 }
 
 /// How a case ended.
@@ -90,15 +123,9 @@ fn judge(folder: &Path, options: &ConformanceOptions) -> Result<Verdict, String>
     let model = Model::load(folder.join("model.onnx")).map_err(|e| e.to_string())?;
     // The data lies in the order of the file's own signature, so it is read by that of the model as read.
     let (inputs, outputs) = (model.inputs(), model.outputs());
-    let model = match &options.export {
-        None => model,
-        Some(write) => match (model.to_onnx(write), write.opset) {
-            (Ok(bytes), _) => {
-                Model::from_onnx(bytes, Some(folder)).map_err(|e| format!("reading what was written: {e}"))?
-            }
-            (Err(why), None) => return Err(format!("writing: {why}")),
-            (Err(why), Some(_)) => return Ok(Verdict::Skipped(why.to_string())),
-        },
+    let model = match options.through.take(model, folder)? {
+        Ok(model) => model,
+        Err(verdict) => return Ok(verdict),
     };
     let mut session = model.session(&options.model).map_err(|e| e.to_string())?;
     let tolerance = tolerance_of(folder);

@@ -171,6 +171,9 @@ fn what_is_wrong_has_a_code() {
     assert_eq!(codes(twice), ["E0002", "E0002"], "all problems at once");
     let at = good.windows(6).position(|w| w == b"ArgMax").unwrap();
     assert_eq!(with(at, b'B'), ["E0101"], "unknown operator");
+    let mut unknown = good.clone();
+    (unknown[at], unknown[good.windows(6).position(|w| w == b"MatMul").unwrap()]) = (b'B', b'B');
+    assert_eq!(codes(unknown), ["E0101", "E0101"], "all unknown operators at once");
     assert_eq!(codes(lehr_bundle::to_bytes(Vec::new()).unwrap()), ["E0002"], "no graph");
 }
 
@@ -234,4 +237,29 @@ fn cuts_are_reported_and_never_panic() {
         bytes.drain(from.min(to)..from.max(to));
         assert!(from == to || is_reported(bytes), "seed {SEED:#x}, round {round}: {from} to {to}");
     }
+}
+
+/// Kilobytes of the mapping of that file which are in memory.
+#[cfg(target_os = "linux")]
+fn resident_kilobytes(path: &Path) -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut lines = maps.lines().skip_while(|line| !line.ends_with(path.to_str().unwrap()));
+    let line = lines.find_map(|line| line.strip_prefix("Rss:")).expect("the file is mapped");
+    line.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap()
+}
+
+/// The system maps what it has cached around the pages that are touched, so the weights, 16 MB, are much larger.
+#[cfg(target_os = "linux")]
+#[test]
+fn loading_does_not_touch_the_weights() {
+    let text = "graph { input %x: f32[1024] const %w = f32[4096,1024] fill 0.5 %y = Add(%w, %x) output %y }";
+    let path = Temporary::new("resident.lehr");
+    let weights = Model::from_graph(parse(text, &Operators).unwrap());
+    weights.write_bundle(&path.0, &contents()).unwrap();
+    let model = Model::load(&path.0).unwrap();
+    let loaded = resident_kilobytes(&path.0);
+    assert!(loaded <= 4 << 10, "{loaded} kB of the file are in memory after loading");
+    let x = Tensor::vector(vec![1.0f32; 1024]);
+    drop(model.session(&ModelOptions::default()).unwrap().run([("x", x)]).unwrap());
+    assert!(resident_kilobytes(&path.0) >= 16 << 10, "the weights are read where they are mapped");
 }

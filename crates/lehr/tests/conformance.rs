@@ -1,6 +1,6 @@
-//! The ONNX backend suite, three ways: unoptimised, optimised, and through export and re-import; and the committed cases
-//! of opset 28. `conformance_expectations.tsv` lists each case that is not expected to pass, with the reason: a listed
-//! case that passes fails the test just as an unlisted one that does not.
+//! The ONNX backend suite, four ways: unoptimised, optimised, through export and re-import, and through a bundle; and
+//! the committed cases of opset 28. `conformance_expectations.tsv` lists each case that is not expected to pass, with
+//! the reason: a listed case that passes fails the test just as an unlisted one that does not.
 //!
 //! The suite comes from the `onnx` package; `LEHR_ONNX_SUITE` names the folder that holds `node/`, `simple/` …
 

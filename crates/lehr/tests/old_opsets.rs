@@ -5,7 +5,7 @@ mod suite;
 
 use std::path::{Path, PathBuf};
 
-use lehr::conformance::{ConformanceOptions, Verdict, find_cases};
+use lehr::conformance::{ConformanceOptions, Through, Verdict, find_cases};
 use lehr::onnx::WriteOptions;
 use lehr::{ModelOptions, OptLevel};
 
@@ -39,7 +39,7 @@ fn old_forms_are_written() {
     for (opset, counts) in WRITABLE {
         let options = ConformanceOptions {
             model: ModelOptions { optimize: OptLevel::O0, threads: Some(1), ..ModelOptions::default() },
-            export: Some(WriteOptions { opset: Some(opset), ..WriteOptions::default() }),
+            through: Through::Onnx(WriteOptions { opset: Some(opset), ..WriteOptions::default() }),
         };
         for (cases, writable) in groups.iter().zip(counts) {
             let mut written = 0;

@@ -2,6 +2,8 @@
 //! the smoke test that runs them on mutated files.
 
 use bytes::Bytes;
+use lehr::Model;
+use lehr_bundle::Bundle;
 use lehr_formats::onnx;
 use lehr_graph::text;
 use lehr_graph::verify::{Level, verify};
@@ -47,6 +49,47 @@ pub fn wire_graph(bytes: &[u8]) {
     let again = wire::decode_inline(&encoded.into(), &Operators).expect("what was encoded decodes");
     assert!(again == graph, "encoding and decoding changed the graph");
     let _ = run_bounded(&graph, 1, Limits::default());
+}
+
+/// The bytes as a bundle: as they are, and with the hashes that they should have, without which nearly everything is
+/// refused at once. What loads must be writable and load again to the same.
+pub fn bundle(bytes: &[u8]) {
+    load_bundle(bytes);
+    load_bundle(&with_hashes(bytes));
+}
+
+/// Bytes of the header of a bundle.
+const BUNDLE_HEADER: usize = 128;
+
+/// The bytes with the length of the file, the hash of the table and the hash of the header where they belong.
+fn with_hashes(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let length = (bytes.len() as u64).to_le_bytes();
+    let Some((header, rest)) = bytes.split_first_chunk_mut::<BUNDLE_HEADER>() else { return bytes };
+    let hash = |bytes: &[u8]| *lehr_bundle::hash_reader(bytes).expect("memory can be read").0.as_bytes();
+    header[16..24].copy_from_slice(&length);
+    let table_length = u64::from_le_bytes(header[32..40].try_into().expect("eight bytes"));
+    let table = usize::try_from(table_length).ok().and_then(|length| rest.get(..length));
+    header[48..80].copy_from_slice(&hash(table.unwrap_or_default()));
+    let header_hash = hash(&header[..96]);
+    header[96..].copy_from_slice(&header_hash);
+    bytes
+}
+
+fn load_bundle(bytes: &[u8]) {
+    let shared = Bytes::copy_from_slice(bytes);
+    let Ok(bundle) = Bundle::from_bytes(shared.clone()) else { return };
+    let _ = bundle.verify();
+    let Ok(model) = Model::from_bundle(shared) else { return };
+    if let Err(problems) = verify(model.graph(), Level::Wellformed) {
+        panic!("the reader made a graph that is not well formed: {problems:?}");
+    }
+    let written = model.to_bundle(model.contents()).expect("what was read can be written");
+    let again = Bundle::from_bytes(written.clone().into()).expect("what was written opens");
+    assert!(again.verify().is_clean());
+    let again = Model::from_bundle(written).expect("what was written loads");
+    assert!(again.graph() == model.graph() && again.contents() == model.contents());
+    let _ = run_bounded(model.graph(), 1, Limits::default());
 }
 
 /// The bytes as an `.npy` or `.npz` file.

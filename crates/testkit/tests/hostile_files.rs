@@ -84,6 +84,11 @@ fn wire_graphs() {
 }
 
 #[test]
+fn bundles() {
+    survive("bundle", hostile::bundle, rounds(30));
+}
+
+#[test]
 fn npy_files() {
     survive("npy", hostile::npy_file, rounds(200));
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use lehr::ModelOptions;
-use lehr::conformance::{ConformanceOptions, Verdict, find_cases, run_case};
+use lehr::conformance::{ConformanceOptions, Through, Verdict, find_cases, run_case};
 use lehr::onnx::WriteOptions;
 use serde_json::{Value, json};
 
@@ -28,9 +28,13 @@ pub struct Arguments {
     #[arg(long)]
     reference: bool,
 
-    /// Write each model, read it back, and run that
-    #[arg(long)]
+    /// Write each model as ONNX, read it back, and run that
+    #[arg(long, conflicts_with = "bundle")]
     export: bool,
+
+    /// Write each model as a bundle, read it back, and run that
+    #[arg(long)]
+    bundle: bool,
 
     #[command(flatten)]
     execution: Execution,
@@ -46,7 +50,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let options = ConformanceOptions {
         model: ModelOptions { reference: arguments.reference, ..arguments.execution.options() },
-        export: arguments.export.then(WriteOptions::default),
+        through: match (arguments.export, arguments.bundle) {
+            (true, _) => Through::Onnx(WriteOptions::default()),
+            (false, true) => Through::Bundle,
+            (false, false) => Through::Nothing,
+        },
     };
     let mut out = io::stdout().lock();
     let quiet = arguments.json.json || !out.is_terminal();

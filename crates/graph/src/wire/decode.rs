@@ -5,16 +5,19 @@ use std::sync::Arc;
 use lehr_tensor::{DataType, Tensor};
 
 use super::codes::Reader;
-use super::{ConstantSource, MAX_SHARED_NAME, WireError};
+use super::{ConstantSource, MAX_SHARED_NAME, NodeError, NodeProblem, WireError};
 use crate::attribute::{Attribute, Attributes};
 use crate::dim::{Dim, Shape, SymExpr, SymInt, SymValues};
 use crate::graph::Graph;
 use crate::ids::ValueId;
-use crate::op::{OpRef, Registry, full_name};
+use crate::op::{OpRef, Registry};
 use crate::opaque::Opaque;
 use crate::origin::{Origin, SourceRef};
 use crate::types::{TensorType, ValueType};
 use crate::verify::{Level, MAX_NESTING, verify};
+
+/// Most nodes that are told of.
+const MOST_ERRORS: usize = 1000;
 
 pub(super) fn attribute_code(attribute: &Attribute) -> u8 {
     match attribute {
@@ -37,9 +40,12 @@ pub(super) fn decode(
     registry: &dyn Registry,
     constants: &dyn ConstantSource,
 ) -> Result<Graph, WireError> {
-    let (names, expressions) = (Vec::new(), Vec::new());
-    let mut decoder = Decoder { reader, registry, constants, names, expressions, depth: 0 };
+    let (names, expressions, errors) = (Vec::new(), Vec::new(), Vec::new());
+    let mut decoder = Decoder { reader, registry, constants, names, expressions, errors, depth: 0 };
     let graph = decoder.graph()?;
+    if !decoder.errors.is_empty() {
+        return Err(WireError::Nodes(decoder.errors));
+    }
     if decoder.reader.remaining() > 0 {
         let rest = decoder.reader.remaining();
         return decoder.reader.invalid("the end of the data", format!("{rest} more bytes"));
@@ -56,6 +62,8 @@ struct Decoder<'a> {
     constants: &'a dyn ConstantSource,
     names: Vec<Arc<str>>,
     expressions: Vec<SymExpr>,
+    /// Nodes that could not be built; opaque ones stand for them meanwhile.
+    errors: Vec<NodeError>,
     depth: usize,
 }
 
@@ -122,13 +130,19 @@ impl Decoder<'_> {
     }
 
     fn node(&mut self, graph: &mut Graph, values: &mut Vec<ValueId>) -> Decoded<()> {
-        let op = self.op()?;
+        let (op, problem) = self.op()?;
         let count = self.reader.count()?;
         let inputs = (0..count).map(|_| self.reference(values)).collect::<Decoded<Vec<_>>>()?;
         let count = self.reader.count()?;
         let outputs = (0..count).map(|_| self.value()).collect::<Decoded<Vec<_>>>()?;
         let name = self.name()?;
         let origin = self.origin()?;
+        if let Some(problem) = problem {
+            self.errors.push(NodeError { node: name.to_string(), op: op.full_name(), problem });
+        }
+        if self.errors.len() >= MOST_ERRORS {
+            return Err(WireError::Nodes(std::mem::take(&mut self.errors)));
+        }
         let (names, types): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         let node = graph.add_node_with_types(op, inputs, types, name, origin);
         for (id, name) in graph.node(node).outputs().to_vec().into_iter().zip(names) {
@@ -138,19 +152,21 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn op(&mut self) -> Decoded<OpRef> {
-        let at = self.reader.at();
+    /// The operator; an opaque one, and why, where it can not be built.
+    fn op(&mut self) -> Decoded<(OpRef, Option<NodeProblem>)> {
         let is_opaque = self.flag()?;
         let (domain, op_type) = (self.name()?, self.name()?);
         let attributes = self.attributes()?;
-        if is_opaque {
-            return Ok(Arc::new(Opaque::new(domain.to_string(), op_type.to_string(), attributes)));
-        }
-        let op = full_name(&domain, &op_type);
-        let Some(schema) = self.registry.schema(&domain, &op_type) else {
-            return Err(WireError::UnknownOperator { at, op });
+        let problem = if is_opaque {
+            None
+        } else {
+            let schema = self.registry.schema(&domain, &op_type).ok_or(NodeProblem::UnknownOperator);
+            match schema.and_then(|schema| Ok((schema.from_attributes)(&attributes)?)) {
+                Ok(op) => return Ok((op, None)),
+                Err(problem) => Some(problem),
+            }
         };
-        (schema.from_attributes)(&attributes).map_err(|source| WireError::Operator { at, op, source })
+        Ok((Arc::new(Opaque::new(domain.to_string(), op_type.to_string(), attributes)), problem))
     }
 
     fn reference(&mut self, values: &[ValueId]) -> Decoded<Option<ValueId>> {

@@ -87,27 +87,39 @@ pub enum WireError {
         /// Its index.
         index: u64,
     },
-    /// An operator is not known.
-    #[error("byte {at}: operator {op} is not known")]
-    UnknownOperator {
-        /// Offset in bytes.
-        at: usize,
-        /// Its name with domain.
-        op: String,
-    },
-    /// An operator does not take its attributes.
-    #[error("byte {at}: operator {op}: {source}")]
-    Operator {
-        /// Offset in bytes.
-        at: usize,
-        /// Its name with domain.
-        op: String,
-        /// What is wrong.
-        source: OpError,
-    },
+    /// Nodes that can not be built: all of them, up to a thousand.
+    #[error("{}", in_lines(.0))]
+    Nodes(Vec<NodeError>),
     /// The graph breaks an invariant.
     #[error("the graph is not valid: {0}")]
     Broken(VerifyError),
+}
+
+/// A node that this version can not build.
+#[derive(Debug, thiserror::Error)]
+#[error("node '{node}' ({op}): {problem}")]
+pub struct NodeError {
+    /// Its name.
+    pub node: String,
+    /// Its operator with domain.
+    pub op: String,
+    /// Why not.
+    pub problem: NodeProblem,
+}
+
+/// Why a node can not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeProblem {
+    /// No operator has that name.
+    #[error("the operator is not known")]
+    UnknownOperator,
+    /// The operator does not take its attributes.
+    #[error(transparent)]
+    Attributes(#[from] OpError),
+}
+
+fn in_lines(errors: &[NodeError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Encodes `graph`; its tensors go to `constants`. Equal graphs give equal bytes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lehr_bundle::{Bundle, BundleError, Kind, tensors};
 use lehr_graph::diagnostic::Code;
-use lehr_graph::wire::{self, WireError};
+use lehr_graph::wire::{self, NodeError, NodeProblem, WireError};
 use lehr_graph::{Diagnostic, Graph};
 use lehr_ops::registry::Operators;
 use serde::Deserialize;
@@ -30,22 +30,23 @@ pub(crate) fn examine(bundle: &Bundle) -> Examined {
     let contents = contents(bundle, &mut findings);
     let model = match graph(bundle) {
         Ok(graph) => Some(Model::assemble(graph, about.opsets, about.producer, contents)),
-        Err(finding) => {
-            findings.push(finding);
+        Err(problems) => {
+            findings.extend(problems);
             None
         }
     };
     Examined { model, findings }
 }
 
-fn graph(bundle: &Bundle) -> Result<Graph, Diagnostic> {
-    let graph = bundle.require(Kind::GRAPH).map_err(|error| finding(&error))?;
+fn graph(bundle: &Bundle) -> Result<Graph, Vec<Diagnostic>> {
+    let one = |error: BundleError| vec![finding(&error)];
+    let graph = bundle.require(Kind::GRAPH).map_err(one)?;
     let tensors = bundle.require(Kind::TENSORS).and_then(|directory| {
         let weights = bundle.find(Kind::WEIGHTS, "").map(|segment| bundle.content(segment));
         tensors::read(&directory, weights.as_ref())
     });
-    let constants = Constants(tensors.map_err(|error| finding(&error))?);
-    wire::decode(&graph, &Operators, &constants).map_err(|error| graph_finding(&error))
+    let constants = Constants(tensors.map_err(one)?);
+    wire::decode(&graph, &Operators, &constants).map_err(graph_findings)
 }
 
 fn contents(bundle: &Bundle, findings: &mut Vec<Diagnostic>) -> Contents {
@@ -98,14 +99,21 @@ pub(crate) fn finding(error: &BundleError) -> Diagnostic {
     }
 }
 
-fn graph_finding(error: &WireError) -> Diagnostic {
+fn graph_findings(error: WireError) -> Vec<Diagnostic> {
     let code = match error {
+        WireError::Nodes(errors) => return errors.iter().map(node_finding).collect(),
         WireError::Version { .. } => Code::NewerVersion,
-        WireError::UnknownOperator { .. } => Code::UnknownOperator,
-        WireError::Operator { .. } => Code::BadAttribute,
         WireError::Nesting => Code::Limit,
         WireError::MissingTensor { .. } => Code::BadConstant,
         _ => Code::Malformed,
     };
-    Diagnostic::error(code, format!("segment graph: {error}"))
+    vec![Diagnostic::error(code, format!("segment graph: {error}"))]
+}
+
+fn node_finding(error: &NodeError) -> Diagnostic {
+    let code = match error.problem {
+        NodeProblem::UnknownOperator => Code::UnknownOperator,
+        NodeProblem::Attributes(_) => Code::BadAttribute,
+    };
+    Diagnostic::error(code, error.to_string())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lehr::conformance::{ConformanceOptions, Verdict, find_cases, run_case};
+use lehr::conformance::{ConformanceOptions, Through, Verdict, find_cases, run_case};
 use lehr::onnx::WriteOptions;
 use lehr::{ModelOptions, OptLevel};
 
@@ -15,13 +15,14 @@ const EXPECTATIONS: &str = include_str!("../conformance_expectations.tsv");
 struct Mode {
     name: &'static str,
     optimize: OptLevel,
-    export: bool,
+    through: fn() -> Through,
 }
 
-const MODES: [Mode; 3] = [
-    Mode { name: "unoptimised", optimize: OptLevel::O0, export: false },
-    Mode { name: "optimised", optimize: OptLevel::O2, export: false },
-    Mode { name: "exported", optimize: OptLevel::O1, export: true },
+const MODES: [Mode; 4] = [
+    Mode { name: "unoptimised", optimize: OptLevel::O0, through: || Through::Nothing },
+    Mode { name: "optimised", optimize: OptLevel::O2, through: || Through::Nothing },
+    Mode { name: "exported", optimize: OptLevel::O1, through: || Through::Onnx(WriteOptions::default()) },
+    Mode { name: "bundled", optimize: OptLevel::O1, through: || Through::Bundle },
 ];
 
 /// A folder that is removed at the end.
@@ -74,7 +75,7 @@ pub fn run_all(cases: &[PathBuf]) {
     let mut surprises = Vec::new();
     for mode in &MODES {
         let model = ModelOptions { optimize: mode.optimize, threads: Some(1), ..ModelOptions::default() };
-        let options = ConformanceOptions { model, export: mode.export.then(WriteOptions::default) };
+        let options = ConformanceOptions { model, through: (mode.through)() };
         let verdicts = in_parallel(cases, &options);
         let expected = expected_failures(mode.name);
         let (mut passed, mut failed, mut skipped) = (0, 0, 0);
