@@ -43,6 +43,7 @@ pub static ALL: &[Declared] = &[
     Declared::of::<post::top_k::TopK>(),
     Declared::of::<post::labels::Labels>(),
     Declared::of::<post::series::ToSeries>(),
+    Declared::of::<post::generic_label::GenericLabel>(),
     Declared::of::<post::ctc_greedy::CtcGreedy>(),
     Declared::of::<post::ctc_beam::CtcBeam>(),
     Declared::of::<post::boxes::Boxes>(),

@@ -6,6 +6,7 @@ pub mod boxes;
 pub mod ctc_beam;
 pub mod ctc_greedy;
 pub mod first_token;
+pub mod generic_label;
 pub mod frames;
 pub mod heat_map;
 pub mod key_points;
