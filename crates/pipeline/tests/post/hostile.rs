@@ -160,3 +160,37 @@ fn anything_gives_an_answer_of_the_foretold_kind_or_an_error() {
     println!("{answers} answers");
     assert!(answers > 3000, "{answers}");
 }
+
+#[cfg(feature = "draw")]
+#[test]
+fn anything_can_be_drawn() {
+    use lehr_pipeline::draw::{Style, draw, png};
+    use lehr_pipeline::{Answers, Color, HeatMap, Image, Mask, Pixels};
+
+    let mut random = Random(97);
+    for round in 0..300 {
+        let (width, height) = (random.pick(&[1, 2, 50, 400]), random.pick(&[1, 3, 90]));
+        let pixels = (0..width * height).map(|_| random.number()).collect();
+        let picture = Image::new(width, height, Color::Gray, Pixels::F32(pixels)).unwrap();
+        let (across, down) = (random.pick(&[0, 1, 7]), random.pick(&[0, 1, 200]));
+        let classes = (0..across * down).map(|_| random.below(4) as u16).collect();
+        let values = (0..across * down).map(|_| random.number()).collect();
+        let answers = [
+            random.item(),
+            random.item(),
+            Item::Mask(Mask { width: across, height: down, classes }),
+            Item::HeatMap(HeatMap { width: across, height: down, values }),
+        ];
+        let answers = answers.into_iter().map(|item| ("answer".to_owned(), item)).collect();
+        let style = Style {
+            line: random.pick(&[None, Some(f32::NAN), Some(1e9)]),
+            text: random.pick(&[None, Some(f32::INFINITY), Some(-3.0)]),
+            skeleton: vec![[0, 9], [0, 0]],
+            key_point_score: random.number(),
+            ..Style::default()
+        };
+        let drawn =
+            draw(&picture, &Answers(answers), &style).unwrap_or_else(|error| panic!("{round}: {error}"));
+        assert!(drawn.width() >= width && png(&drawn).unwrap().len() > 8);
+    }
+}
