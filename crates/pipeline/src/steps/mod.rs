@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod bytes;
 pub mod image;
+pub mod limit;
 pub mod post;
 pub mod table;
 pub mod tensor;
@@ -33,9 +34,25 @@ pub static ALL: &[Declared] = &[
     Declared::of::<audio::decode_audio::DecodeAudio>(),
     Declared::of::<audio::mono::Mono>(),
     Declared::of::<audio::resample::Resample>(),
+    Declared::of::<audio::pad_or_trim::PadOrTrim>(),
+    Declared::of::<audio::preemphasis::Preemphasis>(),
+    Declared::of::<audio::dither::Dither>(),
+    Declared::of::<audio::scale_samples::ScaleSamples>(),
     Declared::of::<audio::frame::Frame>(),
     Declared::of::<audio::samples::Samples>(),
+    Declared::of::<audio::spectrogram::Spectrogram>(),
+    Declared::of::<audio::mel::Mel>(),
+    Declared::of::<audio::log::Log>(),
+    Declared::of::<audio::mfcc::Mfcc>(),
+    Declared::of::<audio::cmvn::Cmvn>(),
+    Declared::of::<audio::fbank::Fbank>(),
     Declared::of::<tensor::batch::Batch>(),
+    Declared::of::<tensor::axes::Axes>(),
+    Declared::of::<tensor::expand::Expand>(),
+    Declared::of::<tensor::squeeze::Squeeze>(),
+    Declared::of::<tensor::slice::Slice>(),
+    Declared::of::<tensor::pad_tensor::PadTensor>(),
+    Declared::of::<tensor::cast::Cast>(),
     Declared::of::<post::softmax::Softmax>(),
     Declared::of::<post::sigmoid::Sigmoid>(),
     Declared::of::<post::argmax::Argmax>(),

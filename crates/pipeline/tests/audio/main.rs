@@ -2,6 +2,7 @@
 
 mod golden;
 mod resampling;
+mod spectra;
 mod voice_activity;
 
 use lehr_pipeline::{Audio, Item, NoFiles, Pipeline, PipelineError, Source};

@@ -8,9 +8,12 @@ Writes `crates/pipeline/tests/golden/audio.npz`: the signal (a rising tone and n
 case, what the other library gives for it.
 """
 
+import librosa
 import numpy as np
 import torch
+import torchaudio.compliance.kaldi as kaldi
 import torchaudio.functional as F
+import torchaudio.transforms as T
 
 random = np.random.default_rng(5)
 time = np.arange(2500) / 16000
@@ -36,7 +39,79 @@ def resampling():
     )
 
 
+def spectrograms():
+    arrays["spectrogram"] = T.Spectrogram(n_fft=256, hop_length=128).double()(waveform)
+    hamming = T.Spectrogram(
+        n_fft=256,
+        win_length=201,
+        hop_length=100,
+        window_fn=torch.hamming_window,
+        power=1,
+        normalized="window",
+        pad_mode="replicate",
+    )
+    arrays["spectrogram_hamming"] = hamming.double()(waveform)
+    blackman = T.Spectrogram(
+        n_fft=300,
+        hop_length=300,
+        window_fn=torch.blackman_window,
+        wkwargs={"periodic": False},
+        normalized="frame_length",
+        center=False,
+    )
+    arrays["spectrogram_blackman"] = blackman.double()(waveform)
+    stft = librosa.stft(signal.astype(np.float64), n_fft=256, hop_length=128, pad_mode="constant")
+    arrays["spectrogram_librosa"] = np.abs(stft)
+
+
+def logarithms():
+    mel = T.MelSpectrogram(16000, n_fft=400, hop_length=160, n_mels=40, f_min=20, f_max=7600).double()(waveform)
+    arrays["mel_htk"] = mel
+    arrays["mel_htk_db"] = T.AmplitudeToDB("magnitude", top_db=25)(mel)
+    settings = {"sr": 16000, "n_fft": 400, "hop_length": 160, "pad_mode": "reflect"}
+    mel = librosa.feature.melspectrogram(y=signal.astype(np.float64), n_mels=64, **settings)
+    arrays["mel_slaney"] = mel
+    arrays["mel_slaney_db"] = librosa.power_to_db(mel, ref=np.max, top_db=30)
+    # As Whisper's log_mel_spectrogram: the last frame is left out.
+    log = np.log10(np.maximum(mel[:, :-1], 1e-10))
+    arrays["mel_whisper"] = (np.maximum(log, log.max() - 8) + 4) / 4
+
+
+def cepstra():
+    melkwargs = {"n_fft": 400, "hop_length": 160, "n_mels": 40}
+    arrays["mfcc_torchaudio"] = T.MFCC(16000, n_mfcc=13, melkwargs=melkwargs).double()(waveform)
+    arrays["mfcc_torchaudio_log"] = T.MFCC(16000, n_mfcc=13, log_mels=True, melkwargs=melkwargs).double()(waveform)
+    arrays["mfcc_librosa"] = librosa.feature.mfcc(
+        y=signal.astype(np.float64), sr=16000, n_mfcc=20, lifter=22, n_fft=512, hop_length=200, n_mels=40
+    )
+    mfcc = arrays["mfcc_librosa"]
+    arrays["mfcc_cmvn"] = (mfcc - mfcc.mean(axis=1, keepdims=True)) / mfcc.std(axis=1, keepdims=True)
+
+
+def kaldis():
+    samples = (waveform * 32768)[None]
+    arrays["fbank"] = kaldi.fbank(samples, num_mel_bins=40)
+    arrays["fbank_mirrored"] = kaldi.fbank(
+        samples,
+        num_mel_bins=23,
+        snip_edges=False,
+        window_type="hamming",
+        frame_length=20.0,
+        frame_shift=8.0,
+        low_freq=60.0,
+        high_freq=7000.0,
+        preemphasis_coefficient=0.9,
+        remove_dc_offset=False,
+        subtract_mean=True,
+    )
+    arrays["preemphasis"] = F.preemphasis(waveform, 0.97)
+
+
 resampling()
+spectrograms()
+logarithms()
+cepstra()
+kaldis()
 arrays = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
 np.savez_compressed("crates/pipeline/tests/golden/audio.npz", **arrays)
 for name, array in arrays.items():

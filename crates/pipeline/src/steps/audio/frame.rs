@@ -3,7 +3,8 @@
 use lehr_tensor::{DataType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::size::{allowed, infer_single_channel, single_channel};
+use super::channels::{infer_single_channel, single_channel};
+use crate::steps::limit::allowed;
 use crate::{AudioFacts, Context, Files, Item, ItemType, Spec, Step, StepError, TensorType};
 
 /// `{ op = "frame", size = 512, context = 64 }`: f32 `[frames, context + size]`, each row the samples of a frame behind

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::size::audio_type;
+use super::channels::audio_type;
 use crate::{Audio, Context, Files, Item, ItemType, Spec, Step, StepError};
 
 /// `{ op = "mono" }`

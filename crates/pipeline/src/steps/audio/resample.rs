@@ -8,7 +8,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::size::{allowed, audio_type};
+use super::channels::audio_type;
+use crate::steps::limit::allowed;
 use crate::{Audio, AudioFacts, Context, Files, Item, ItemType, Spec, Step, StepError};
 
 /// The most coefficients of all filters together.

@@ -3,7 +3,7 @@
 use lehr_tensor::{DataType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::size::audio_type;
+use super::channels::audio_type;
 use crate::{AudioFacts, Context, Files, Item, ItemType, Spec, Step, StepError, TensorType};
 
 /// `{ op = "samples" }`: f32 `[samples]` of a recording with one channel, otherwise `[channels, samples]`.

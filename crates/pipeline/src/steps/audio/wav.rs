@@ -4,7 +4,7 @@
 //! `WAVEFORMATEXTENSIBLE`. A data chunk that claims more than the file holds (a stream of unknown length, a recorder
 //! that was stopped) ends with the file.
 
-use super::size::allowed;
+use crate::steps::limit::allowed;
 use crate::{Audio, StepError};
 
 const PCM: u16 = 1;

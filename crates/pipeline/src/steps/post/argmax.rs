@@ -3,8 +3,9 @@
 use lehr_tensor::{DataType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::lanes::{Lanes, infer_axis, without};
+use super::lanes::{Lanes, without};
 use super::rows::{Rows, infer_each_row, largest, ranked};
+use crate::steps::tensor::axis::infer_axis;
 use crate::{Context, Files, Item, ItemType, Spec, Step, StepError, TensorType};
 
 /// `{ op = "argmax" }` gives the best class of each row of the last axis; `{ op = "argmax", axis = 1 }` gives a tensor

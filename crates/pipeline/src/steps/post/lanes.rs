@@ -2,7 +2,8 @@
 
 use lehr_tensor::{CastOptions, DataType, Tensor};
 
-use crate::{Item, ItemType, StepError, TensorType};
+use crate::steps::tensor::axis::{lacks_axis, resolve_axis};
+use crate::{Item, StepError};
 
 /// The numbers of a tensor, seen as `[outer, size, inner]`: a lane is the `size` numbers at one place of the rest.
 #[derive(Clone, Debug)]
@@ -74,30 +75,9 @@ impl Lanes {
     }
 }
 
-/// What is known of a tensor that has that axis, and the axis as a position where the rank is known.
-///
-/// # Errors
-/// [`StepError::Kind`] when the input is no tensor with that axis.
-pub fn infer_axis(input: &ItemType, axis: i64) -> Result<(&TensorType, Option<usize>), StepError> {
-    let tensor = input.tensor()?;
-    let Some(shape) = &tensor.shape else { return Ok((tensor, None)) };
-    let position = resolve_axis(axis, shape.len()).ok_or_else(|| lacks_axis(axis, input))?;
-    Ok((tensor, Some(position)))
-}
-
 /// The sizes without those of one axis.
 pub fn without<T: Clone>(shape: &[T], axis: usize) -> Vec<T> {
     [&shape[..axis], &shape[axis + 1..]].concat()
-}
-
-fn resolve_axis(axis: i64, rank: usize) -> Option<usize> {
-    let rank_signed = i64::try_from(rank).ok()?;
-    let position = if axis < 0 { axis.checked_add(rank_signed)? } else { axis };
-    usize::try_from(position).ok().filter(|position| *position < rank)
-}
-
-fn lacks_axis(axis: i64, got: &ItemType) -> StepError {
-    StepError::kind(format!("a tensor with an axis {axis}"), got)
 }
 
 #[cfg(test)]

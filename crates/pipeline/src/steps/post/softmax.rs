@@ -3,7 +3,8 @@
 use lehr_tensor::DataType;
 use serde::{Deserialize, Serialize};
 
-use super::lanes::{Lanes, infer_axis};
+use super::lanes::Lanes;
+use crate::steps::tensor::axis::infer_axis;
 use crate::{Context, Files, Item, ItemType, Spec, Step, StepError, TensorType};
 
 /// `{ op = "softmax" }`, or along another axis than the last: `{ op = "softmax", axis = 1 }`

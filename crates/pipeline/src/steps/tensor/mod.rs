@@ -1,3 +1,11 @@
 //! Tensors as they are.
 
+pub mod axes;
+pub mod axis;
 pub mod batch;
+pub mod blocks;
+pub mod cast;
+pub mod expand;
+pub mod pad_tensor;
+pub mod slice;
+pub mod squeeze;

@@ -1,24 +1,6 @@
-//! Limits on sizes, checked before memory is taken.
+//! Recordings with any number of channels, or with one.
 
 use crate::{Audio, Item, ItemType, StepError};
-
-/// The most numbers that a recording or a tensor made of one may hold, 1 GiB of `f32`.
-pub const MAX_NUMBERS: u64 = 1 << 28;
-
-/// The product of sizes, which is about to be allocated.
-///
-/// # Errors
-/// [`StepError::TooLarge`] above [`MAX_NUMBERS`].
-pub fn allowed(what: &'static str, sizes: &[usize]) -> Result<usize, StepError> {
-    let product =
-        sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(u64::try_from(size).ok()?));
-    match product.and_then(|got| Some((got, usize::try_from(got).ok()?))) {
-        Some((got, product)) if got <= MAX_NUMBERS => Ok(product),
-        other => {
-            Err(StepError::TooLarge { what, limit: MAX_NUMBERS, got: other.map_or(u64::MAX, |(got, _)| got) })
-        }
-    }
-}
 
 /// What is known of a recording: its rate and its channels.
 ///
@@ -52,6 +34,18 @@ pub fn single_channel(item: Item) -> Result<Audio, StepError> {
         1 => Ok(audio),
         channels => Err(several(channels)),
     }
+}
+
+/// The recording with every channel changed in place, given its index.
+///
+/// # Errors
+/// [`StepError::Kind`] when it is none; as [`Audio::new`] when samples become infinite.
+pub fn each_channel(item: Item, mut change: impl FnMut(usize, &mut [f32])) -> Result<Item, StepError> {
+    let audio = item.into_audio()?;
+    let rate = audio.rate();
+    let mut channels = audio.into_channels();
+    channels.iter_mut().enumerate().for_each(|(index, channel)| change(index, channel));
+    Ok(Item::Audio(Audio::new(rate, channels)?))
 }
 
 fn several(channels: usize) -> StepError {
