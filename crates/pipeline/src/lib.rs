@@ -41,8 +41,8 @@ pub use error::{PipelineError, Place, Side, StepError};
 pub use files::{Files, Folder, InMemory, NoFiles, Recorder};
 pub use fit::fit;
 pub use item::{
-    Class, Color, HeatMap, Image, Item, KeyPoint, Mask, Object, Pixels, Region, Segment, Series,
-    Source, Table, Text, Transcript,
+    Class, Color, HeatMap, Image, Item, KeyPoint, Mask, Object, Pixels, Region, Segment, Series, Source,
+    Table, Text, Transcript,
 };
 pub use item_type::{ImageType, ItemType, TensorType};
 pub use manifest::{Constant, InputSpec, Manifest, OutputSpec, State};

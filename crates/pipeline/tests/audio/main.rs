@@ -1,6 +1,7 @@
 //! Steps of recordings against what torchaudio, librosa and silero-vad give; `../scripts` holds how it was recorded.
 
 mod golden;
+mod hostile;
 mod resampling;
 mod spectra;
 mod voice_activity;
