@@ -9,7 +9,8 @@ use crate::{Context, Files, ImageType, Item, ItemType, Spec, Step, StepError};
 
 /// `{ op = "letterbox", size = [640, 640], value = 114, anchor = "center", upscale = true }`, height before width.
 ///
-/// Sides are scaled by the smaller of the two ratios and rounded to the nearest pixel, a half to the even one.
+/// Sides are scaled by the smaller of the two ratios and rounded to the nearest pixel, a half to the even one. Unlike
+/// in `resize`, the convention is OpenCV's where none is given, because letterboxes come from there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Letterbox {
@@ -22,12 +23,16 @@ pub struct Letterbox {
     upscale: bool,
     #[serde(default)]
     filter: Filter,
-    #[serde(default)]
+    #[serde(default = "opencv")]
     convention: Convention,
 }
 
 fn center() -> Anchor {
     Anchor::Center
+}
+
+fn opencv() -> Convention {
+    Convention::Opencv
 }
 
 fn yes() -> bool {
@@ -68,7 +73,9 @@ impl Letterbox {
 impl Step for Letterbox {
     fn infer(&self, input: &ItemType) -> Result<ItemType, StepError> {
         let [height, width] = self.size;
-        Ok(ItemType::Image(ImageType { width: Some(width), height: Some(height), ..input.image()? }))
+        let image = input.image()?;
+        let dtype = self.convention.dtype(self.filter, image.dtype);
+        Ok(ItemType::Image(ImageType { width: Some(width), height: Some(height), dtype, ..image }))
     }
 
     fn apply(&self, item: Item, context: &mut Context) -> Result<Item, StepError> {

@@ -1,9 +1,15 @@
 //! `resize`: a picture in another size, computed as one of several libraries does it.
 
+mod area;
+mod half_pixel;
+mod lines;
+mod opencv;
 mod pil;
 mod taps;
 mod target;
 
+use half_pixel::Position;
+use lehr_tensor::DataType;
 use serde::{Deserialize, Serialize};
 
 pub use target::Target;
@@ -66,6 +72,16 @@ pub enum Convention {
     /// Pillow: filters widen when a picture shrinks (antialiasing); bytes are computed in fixed point.
     #[default]
     Pil,
+    /// OpenCV: filters do not widen, except for `area`.
+    Opencv,
+    /// TensorFlow 2 without antialiasing: middles of pixels are mapped to each other. All but nearest gives numbers.
+    TfHalfPixel,
+    /// ONNX's `Resize` with `half_pixel` and PyTorch's `interpolate`. All but nearest gives numbers.
+    HalfPixel,
+    /// TensorFlow 1: corners of pixels are mapped to each other. All but nearest gives numbers.
+    TfLegacy,
+    /// The middles of the first and of the last pixels are mapped to each other. All but nearest gives numbers.
+    AlignCorners,
 }
 
 impl Convention {
@@ -74,9 +90,13 @@ impl Convention {
     /// # Errors
     /// [`StepError::Parameter`].
     pub fn demand(self, filter: Filter) -> Result<(), StepError> {
-        use Filter::{Bicubic, Bilinear, Box, Lanczos, Nearest};
+        use Filter::{Area, Bicubic, Bilinear, Box, Lanczos, Nearest};
         let known: &[Filter] = match self {
             Self::Pil => &[Nearest, Bilinear, Bicubic, Lanczos, Box],
+            Self::Opencv => &[Nearest, Bilinear, Bicubic, Lanczos, Area],
+            Self::TfHalfPixel | Self::HalfPixel | Self::TfLegacy | Self::AlignCorners => {
+                &[Nearest, Bilinear, Bicubic]
+            }
         };
         match known.contains(&filter) {
             true => Ok(()),
@@ -85,6 +105,17 @@ impl Convention {
                 let expected = format!("{} with this convention", known.join(", "));
                 Err(StepError::parameter("filter", expected, format!("{filter:?}").to_lowercase()))
             }
+        }
+    }
+}
+
+impl Convention {
+    /// What bytes or numbers become.
+    pub(super) fn dtype(self, filter: Filter, dtype: Option<DataType>) -> Option<DataType> {
+        match self {
+            Self::Pil | Self::Opencv => dtype,
+            _ if filter == Filter::Nearest => dtype,
+            _ => Some(DataType::F32),
         }
     }
 }
@@ -169,7 +200,8 @@ impl Step for Resizer {
             }
             _ => self.target.known(),
         };
-        Ok(ItemType::Image(ImageType { width, height, ..image }))
+        let dtype = self.convention.dtype(self.filter, image.dtype);
+        Ok(ItemType::Image(ImageType { width, height, dtype, ..image }))
     }
 
     fn apply(&self, item: Item, context: &mut Context) -> Result<Item, StepError> {
@@ -180,7 +212,7 @@ impl Step for Resizer {
     }
 }
 
-/// The picture in the given size. A picture that has it already is not changed.
+/// The picture in the given size. A picture that has it already keeps its pixels.
 ///
 /// # Errors [`StepError::TooLarge`] for a size that is too large, [`StepError::Parameter`] for a filter that the
 /// library does not have.
@@ -193,12 +225,19 @@ pub fn resized(
 ) -> Result<Image, StepError> {
     convention.demand(filter)?;
     checked_area(width, height)?;
-    if (width, height) == (image.width(), image.height()) {
+    let keeps_type = convention.dtype(filter, image.ty().dtype) == image.ty().dtype;
+    if keeps_type && (width, height) == (image.width(), image.height()) {
         return Ok(image);
     }
     // The picture between the two passes of a separable filter.
     checked_area(width, image.height())?;
+    let size = (width, height);
     match convention {
         Convention::Pil => pil::resized(&image, width, height, filter),
+        Convention::Opencv => opencv::resized(&image, width, height, filter),
+        Convention::TfHalfPixel => half_pixel::resized(&image, size, filter, Position::TensorFlow),
+        Convention::HalfPixel => half_pixel::resized(&image, size, filter, Position::HalfPixel),
+        Convention::TfLegacy => half_pixel::resized(&image, size, filter, Position::Corner),
+        Convention::AlignCorners => half_pixel::resized(&image, size, filter, Position::Ends),
     }
 }

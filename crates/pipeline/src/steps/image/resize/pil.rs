@@ -7,6 +7,7 @@
 use std::f64::consts::PI;
 
 use super::Filter;
+use super::lines::picked;
 use super::taps::Taps;
 use crate::{Image, Pixels, StepError};
 
@@ -225,21 +226,8 @@ fn each_column<T: Sample>(rows: &[T], offset: usize, length: usize, taps: &Taps<
     flattened
 }
 
-fn nearest<T: Copy>(
-    values: &[T],
-    (from_width, from_height): (usize, usize),
-    (width, height): (usize, usize),
-    channels: usize,
-) -> Vec<T> {
-    let (columns, rows) = (places(from_width, width), places(from_height, height));
-    let mut picked = Vec::with_capacity(width * height * channels);
-    for row in rows {
-        let row = &values[row * from_width * channels..(row + 1) * from_width * channels];
-        for column in &columns {
-            picked.extend_from_slice(&row[column * channels..(column + 1) * channels]);
-        }
-    }
-    picked
+fn nearest<T: Copy>(values: &[T], from: (usize, usize), to: (usize, usize), channels: usize) -> Vec<T> {
+    picked(values, (from.0, channels), &places(from.0, to.0), &places(from.1, to.1))
 }
 
 /// The pixel under the middle of each new one. Positions are summed up step by step, with the rounding errors of
