@@ -35,7 +35,7 @@ commands:
 ";
 
 /// Packages and test binaries that hold generated pages.
-const GENERATED_PAGES: [(&str, &str); 2] = [("lehr", "supported_operators"), ("lehr-cli", "command_line")];
+const GENERATED_PAGES: [(&str, &str); 2] = [("lehr", "supported_operators"), ("lehr-cli", "commands")];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

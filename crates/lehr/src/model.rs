@@ -215,6 +215,12 @@ impl Model {
         &self.graph
     }
 
+    /// The same model with other things that belong to it.
+    #[must_use]
+    pub fn with_contents(self, contents: Contents) -> Self {
+        Self { contents, ..self }
+    }
+
     /// The same model with another graph.
     #[must_use]
     pub fn with_graph(self, graph: Graph) -> Self {

@@ -9,9 +9,11 @@ use lehr::comparison::agree;
 use lehr::graph::text::print_full;
 use lehr::onnx::WriteOptions;
 use lehr::passes::{Options, Report};
-use lehr::{Feeds, Model, ModelOptions, OptLevel};
+use lehr::pipeline::{Folder, Recorder};
+use lehr::{Feeds, Model, ModelOptions, OptLevel, Pipeline};
 use serde_json::{Map, Value, json};
 
+use super::run::pipeline_failure;
 use crate::arguments::{Json, Optimize, Tolerance, Writing};
 use crate::failure::Failure;
 use crate::{atomic, feeds};
@@ -24,6 +26,10 @@ pub struct Arguments {
 
     #[command(flatten)]
     writing: Writing,
+
+    /// What happens before and after the model, to be put into a .lehr file with the files that it names
+    #[arg(long, value_name = "PIPELINE.toml")]
+    pipeline: Option<PathBuf>,
 
     /// Run the written model on recorded inputs and compare with the recorded outputs
     #[arg(long, value_name = "RECORDED.npz")]
@@ -41,7 +47,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let level = arguments.optimize.or(OptLevel::O0);
-    let model = super::load(&arguments.model)?;
+    let mut model = super::load(&arguments.model)?;
+    if let Some(path) = &arguments.pipeline {
+        model = with_pipeline(model, path, &arguments.writing.output)?;
+    }
     let optimized = model.optimized(level, &Options::default());
     let (model, passes) = optimized.map_err(|error| Failure::model(&arguments.model, error))?;
     let stage = (level > OptLevel::O0).then(|| optimize_stage(json!({"level": level.name()}), &passes));
@@ -51,6 +60,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         report["verified_outputs"] = json!(compared);
     }
     print(&report, arguments.json.json)
+}
+
+/// The model with a pipeline that fits it, for a bundle.
+fn with_pipeline(model: Model, path: &Path, output: &Path) -> Result<Model, Failure> {
+    if output.extension().is_none_or(|extension| extension != "lehr") {
+        let message = format!("'{}': only a bundle (.lehr) can hold a pipeline", output.display());
+        return Err(Failure::Usage(message));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, "read", error))?;
+    let files = Recorder::new(Folder(path.parent().unwrap_or(Path::new("")).to_owned()));
+    let pipeline = Pipeline::parse(&text, &files).map_err(|error| pipeline_failure(path, &error))?;
+    let problems = pipeline.check(&lehr::signature(&model));
+    if !problems.is_empty() {
+        let problems = problems.join("; ");
+        return Err(Failure::Message(format!("'{}' does not fit the model: {problems}", path.display())));
+    }
+    let contents = Contents { pipeline: Some(text), files: files.into_files(), ..model.contents().clone() };
+    Ok(model.with_contents(contents))
 }
 
 /// Writes the model that was read from `source`, and went through `stage`, in the form that the file's ending names.

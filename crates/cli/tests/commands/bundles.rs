@@ -1,8 +1,5 @@
 //! Bundles on the command line: every command takes them, `verify` checks them.
 
-#[macro_use]
-mod support;
-
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,7 +7,7 @@ use lehr::Model;
 use lehr::bundle::{Bundle, Contents, Kind, OpenOptions};
 use serde_json::{Value, json};
 
-use support::{Folder, affine, assert_fails, json_of, root, rows, stdout_of, text_of};
+use crate::support::{Folder, affine, assert_fails, json_of, root, rows, stdout_of, text_of};
 
 /// A small bundle with everything in it.
 fn version1() -> PathBuf {

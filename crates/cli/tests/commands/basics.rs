@@ -1,8 +1,5 @@
 //! The command line as a user meets it: exit codes, messages, files.
 
-#[macro_use]
-mod support;
-
 use std::fs;
 use std::process::Command;
 
@@ -12,7 +9,7 @@ use lehr::onnx::data::write_tensor_message;
 use lehr::tensor::npz;
 use serde_json::Value;
 
-use support::{Folder, affine, assert_fails, json_of, lehr, root, rows, stdout_of, text_of};
+use crate::support::{Folder, affine, assert_fails, json_of, lehr, root, rows, stdout_of, text_of};
 
 #[test]
 fn run_prints_and_saves_outputs() {
@@ -307,8 +304,5 @@ fn every_command_of_the_readme_does_what_it_says() {
         .output()
         .unwrap();
     let text = stdout_of(&output);
-    // Upright and turned lines of text take turns in the example.
-    let answers: Vec<_> =
-        text.lines().filter_map(|l| l.trim().strip_prefix("row ")).map(|l| &l[3..4]).collect();
-    assert_eq!(answers, ["0", "1", "0", "1", "0", "1", "0", "1"], "{text}");
+    assert!(text.contains("8 of 8 examples right"), "{text}");
 }
