@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::window::{Anchor, Fill, Window, cut};
 use crate::{Context, Files, ImageType, Item, ItemType, Spec, Step, StepError};
 
-/// `{ op = "pad", left = 1, right = 1, top = 2, bottom = 2, value = 114 }`, `{ op = "pad", size = [640, 640] }` or
-/// `{ op = "pad", multiple_of = 32, anchor = "center" }`.
+/// `{ op = "pad", left = 1, right = 1, top = 2, bottom = 2, value = 114 }`, `{ op = "pad", size = [640, 640] }`,
+/// `{ op = "pad", min_size = [48, 320] }` or `{ op = "pad", multiple_of = 32, anchor = "center" }`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pad {
@@ -21,6 +21,8 @@ pub struct Pad {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<[usize; 2]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_size: Option<[usize; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     multiple_of: Option<usize>,
     #[serde(default)]
     anchor: Anchor,
@@ -34,17 +36,18 @@ impl Spec for Pad {
 
     fn build(self, _: &dyn Files) -> Result<Box<dyn Step>, StepError> {
         let edges = [self.left, self.top, self.right, self.bottom];
-        let rule = match (edges.iter().any(Option::is_some), self.size, self.multiple_of) {
-            (true, None, None) => Rule::Edges(edges.map(|edge| edge.unwrap_or(0))),
-            (false, Some([height, width]), None) => Rule::Size { width, height },
-            (false, None, Some(multiple)) if multiple > 0 => Rule::Multiple(multiple),
-            (false, None, Some(multiple)) => {
+        let rule = match (edges.iter().any(Option::is_some), self.size, self.min_size, self.multiple_of) {
+            (true, None, None, None) => Rule::Edges(edges.map(|edge| edge.unwrap_or(0))),
+            (false, Some([height, width]), None, None) => Rule::Size { width, height },
+            (false, None, Some([height, width]), None) => Rule::AtLeast { width, height },
+            (false, None, None, Some(multiple)) if multiple > 0 => Rule::Multiple(multiple),
+            (false, None, None, Some(multiple)) => {
                 return Err(StepError::parameter("multiple_of", "at least 1", multiple));
             }
             _ => {
                 return Err(StepError::parameter(
                     "size",
-                    "either some of 'left', 'right', 'top' and 'bottom', or 'size', or 'multiple_of'",
+                    "either some of 'left', 'right', 'top' and 'bottom', or 'size', or 'min_size', or 'multiple_of'",
                     "another choice",
                 ));
             }
@@ -68,6 +71,11 @@ enum Rule {
         width: usize,
         height: usize,
     },
+    /// As [`Rule::Size`], but larger pictures stay as they are.
+    AtLeast {
+        width: usize,
+        height: usize,
+    },
     Multiple(usize),
 }
 
@@ -85,6 +93,9 @@ impl Padding {
                 return window.ok_or_else(|| StepError::malformed("the edges of the picture are too wide"));
             }
             Rule::Size { width, height } => (width, height),
+            Rule::AtLeast { width: least_width, height: least_height } => {
+                (width.max(least_width), height.max(least_height))
+            }
             Rule::Multiple(multiple) => (up_to_multiple(width, multiple), up_to_multiple(height, multiple)),
         };
         if to_width < width || to_height < height {
