@@ -1,12 +1,15 @@
 //! Answers for people, and drawn on pictures.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use lehr::pipeline::{Class, Item, Object, Region, Series};
+use lehr::pipeline::draw::{self, Style};
+use lehr::pipeline::{Class, Image, Item, Object, Region, Series, StepError};
 use lehr::{Answers, Predictor, Source};
 use serde_json::json;
 
 use super::Arguments;
+use crate::atomic;
 use crate::failure::Failure;
 
 /// Classes that are shown when nothing else was asked for.
@@ -23,7 +26,11 @@ pub fn one(
 ) -> Result<(), Failure> {
     predictor.session_mut().set_profiling(arguments.profile);
     let name = source.name();
-    let answers = predictor.predict(source).map_err(|error| Failure::Message(error.to_string()))?;
+    let answer = predictor.predict_with_picture(source);
+    let (answers, picture) = answer.map_err(|error| Failure::Message(error.to_string()))?;
+    if let Some(path) = &arguments.draw {
+        draw(path, &name, picture.as_ref(), &answers)?;
+    }
     let right = label.and_then(|label| lehr::batch::is_right(&answers, label));
     let mut out = io::stdout().lock();
     if arguments.json.json {
@@ -42,6 +49,16 @@ pub fn one(
         write!(out, "\n{}", predictor.session_mut().profile())?;
     }
     Ok(out.flush()?)
+}
+
+/// Draws answers on a picture and writes it as a PNG file.
+pub fn draw(path: &Path, name: &str, picture: Option<&Image>, answers: &Answers) -> Result<(), Failure> {
+    let Some(picture) = picture else {
+        return Err(Failure::Message(format!("'{name}' is no picture, there is nothing to draw on")));
+    };
+    let failed = |error: StepError| Failure::file(path, "drawn", error);
+    let drawn = draw::draw(picture, answers, &Style::default()).map_err(failed)?;
+    atomic::write_bytes(path, &draw::png(&drawn).map_err(failed)?)
 }
 
 /// All answers in lines.

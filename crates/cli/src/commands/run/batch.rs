@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use lehr::batch::{self, Labels, is_right};
@@ -30,6 +30,9 @@ pub fn run(
     if files.len() < all {
         eprintln!("note: {} of {all} inputs are answered already", all - files.len());
     }
+    if let Some(folder) = &arguments.draw {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, "made", error))?;
+    }
     let quiet = sink.is_some() || !io::stdout().is_terminal();
     let progress = Progress::new(files.len(), quiet);
     let mut tally = Tally { arguments, labels, sink, progress, right: 0, known: 0, failed: Vec::new() };
@@ -56,7 +59,14 @@ impl Tally<'_> {
         answer: Result<batch::Answered, lehr::PredictError>,
     ) -> Result<(), Failure> {
         self.progress.step(&file.display().to_string());
-        let answer = answer.map_err(|error| error.to_string());
+        let mut answer = answer.map_err(|error| error.to_string());
+        if let (Ok(answered), Some(folder)) = (&answer, &self.arguments.draw) {
+            let (target, name) = (folder.join(drawn_name(file)), file.display().to_string());
+            match answers::draw(&target, &name, answered.picture.as_ref(), &answered.answers) {
+                Err(Failure::Message(problem)) => answer = Err(problem),
+                other => other?,
+            }
+        }
         let answer = answer.map(|answered| answered.answers);
         let right = answer.as_ref().ok().and_then(|answers| is_right(answers, self.labels.of(file)?));
         self.known += usize::from(right.is_some());
@@ -77,6 +87,7 @@ impl Tally<'_> {
         streams: NonZero<usize>,
     ) -> Result<(), Failure> {
         drop(self.progress);
+        self.sink.map_or(Ok(()), Sink::finish)?;
         let share = |part: std::time::Duration| {
             100.0 * part.as_secs_f64() / timings.total().as_secs_f64().max(f64::MIN_POSITIVE)
         };
@@ -136,4 +147,13 @@ fn print(
         Err(_) => {}
     }
     Ok(())
+}
+
+/// The name of a picture in the folder of drawn ones: folders become part of it, so that names do not clash.
+fn drawn_name(file: &Path) -> String {
+    let parts = file.components().filter_map(|part| match part {
+        Component::Normal(part) => Some(part.to_string_lossy()),
+        _ => None,
+    });
+    format!("{}.png", parts.collect::<Vec<_>>().join("-"))
 }

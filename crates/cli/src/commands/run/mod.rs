@@ -55,6 +55,10 @@ pub struct Arguments {
     #[arg(long, value_name = "LABELS.tsv", conflicts_with = "feed")]
     labels: Option<PathBuf>,
 
+    /// Draw answers on the pictures: a .png file for one input, a folder for many
+    #[arg(long, value_name = "OUT", conflicts_with = "feed")]
+    draw: Option<PathBuf>,
+
     /// Show at most K classes; with --feed the K largest elements of each row along the last axis
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
@@ -129,10 +133,12 @@ fn predictor(
     pipeline: Pipeline,
     options: ModelOptions,
 ) -> Result<Predictor, Failure> {
-    Predictor::new(model, pipeline, &options).map_err(|error| match error {
+    let mut predictor = Predictor::new(model, pipeline, &options).map_err(|error| match error {
         PredictError::Model(error) => Failure::model(&arguments.model, error),
         other => Failure::Message(format!("'{}': {other}", arguments.model.display())),
-    })
+    })?;
+    predictor.set_keep_pictures(arguments.draw.is_some());
+    Ok(predictor)
 }
 
 fn data(error: lehr::batch::BatchError) -> Failure {

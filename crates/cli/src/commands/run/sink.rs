@@ -6,15 +6,17 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use lehr::Answers;
+use lehr::pipeline::csv_line;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
 /// How the lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     JsonLines,
-    Csv,
+    /// The columns behind input and error; not known before the first answer.
+    Csv(Option<Vec<String>>),
 }
 
 /// The file.
@@ -24,15 +26,17 @@ pub struct Sink {
     form: Form,
     file: BufWriter<File>,
     answered: BTreeSet<String>,
+    /// Lines of inputs that failed before the columns were known.
+    early: Vec<String>,
 }
 
 impl Sink {
     /// A new file at `path`, or with `resume` the one that is there: its whole lines stay, a last one that was cut is
     /// dropped, and inputs that failed are tried again.
     pub fn open(path: &Path, resume: bool) -> Result<Self, Failure> {
-        let form = match path.extension().and_then(|extension| extension.to_str()) {
+        let mut form = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl") => Form::JsonLines,
-            Some("csv") => Form::Csv,
+            Some("csv") => Form::Csv(None),
             _ => {
                 let message = format!("'{}': expected a name that ends in .jsonl or .csv", path.display());
                 return Err(Failure::Usage(message));
@@ -45,15 +49,16 @@ impl Sink {
             _ => String::new(),
         };
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let answered = text[..whole].lines().filter_map(|line| answered(form, line)).collect();
+        let mut lines = text[..whole].lines();
+        if let (Form::Csv(columns), Some(header)) = (&mut form, lines.clone().next()) {
+            lines.next();
+            *columns = Some(fields(header).into_iter().skip(2).collect());
+        }
+        let answered = lines.filter_map(|line| answered(&form, line)).collect();
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
         file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::Start(whole as u64))).map_err(failed)?;
-        let mut sink = Self { path: path.to_owned(), form, file: BufWriter::new(file), answered };
-        if form == Form::Csv && whole == 0 {
-            sink.line("input,output,answer,error")?;
-        }
-        Ok(sink)
+        Ok(Self { path: path.to_owned(), form, file: BufWriter::new(file), answered, early: Vec::new() })
     }
 
     /// Whether the file has an answer for that input already.
@@ -64,19 +69,59 @@ impl Sink {
     /// Writes the answers of one input, or why there are none.
     pub fn put(&mut self, input: &Path, answer: &Result<Answers, String>) -> Result<(), Failure> {
         let input = input.to_string_lossy();
-        match (self.form, answer) {
+        match (&self.form, answer) {
             (Form::JsonLines, Ok(answers)) => {
                 self.line(&json!({"input": input, "answers": answers.to_json()}).to_string())
             }
             (Form::JsonLines, Err(error)) => self.line(&json!({"input": input, "error": error}).to_string()),
-            (Form::Csv, Ok(answers)) => {
-                for (name, item) in &answers.0 {
-                    self.line(&[&*input, name, &item.to_json().to_string(), ""].map(quoted).join(","))?;
+            (Form::Csv(_), Ok(answers)) => self.row(&input, &answers.to_columns()),
+            (Form::Csv(columns), Err(error)) => {
+                let empty = columns.iter().flatten().map(|_| "");
+                let line = csv_line([&*input, error].into_iter().chain(empty));
+                if columns.is_some() {
+                    return self.line(&line);
                 }
+                self.early.push(line);
                 Ok(())
             }
-            (Form::Csv, Err(error)) => self.line(&[&*input, "", "", error].map(quoted).join(",")),
         }
+    }
+
+    /// Writes what had to wait.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        if self.form == Form::Csv(None) && !self.early.is_empty() {
+            self.header(Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, input: &str, cells: &[(String, String)]) -> Result<(), Failure> {
+        let names: Vec<String> = cells.iter().map(|(name, _)| name.clone()).collect();
+        match &self.form {
+            Form::Csv(Some(columns)) if *columns != names => {
+                let message = format!(
+                    "'{}': '{input}' has the columns {}, the answers before have {}; save to a .jsonl file instead",
+                    self.path.display(),
+                    names.join(", "),
+                    columns.join(", ")
+                );
+                return Err(Failure::Message(message));
+            }
+            Form::Csv(Some(_)) => {}
+            _ => self.header(names)?,
+        }
+        let cells = cells.iter().map(|(_, cell)| cell.as_str());
+        self.line(&csv_line([input, ""].into_iter().chain(cells)))
+    }
+
+    fn header(&mut self, columns: Vec<String>) -> Result<(), Failure> {
+        self.line(&csv_line(["input", "error"].into_iter().chain(columns.iter().map(String::as_str))))?;
+        for line in std::mem::take(&mut self.early) {
+            let padding = ",".repeat(columns.len());
+            self.line(&format!("{line}{padding}"))?;
+        }
+        self.form = Form::Csv(Some(columns));
+        Ok(())
     }
 
     fn line(&mut self, line: &str) -> Result<(), Failure> {
@@ -87,30 +132,22 @@ impl Sink {
 }
 
 /// The input that a line answers.
-fn answered(form: Form, line: &str) -> Option<String> {
+fn answered(form: &Form, line: &str) -> Option<String> {
     match form {
         Form::JsonLines => {
             let line: Value = serde_json::from_str(line).ok()?;
             line.get("answers")?;
             Some(line.get("input")?.as_str()?.to_owned())
         }
-        Form::Csv => {
+        Form::Csv(_) => {
             let mut fields = fields(line).into_iter();
-            let (input, output) = (fields.next()?, fields.next()?);
-            (!output.is_empty() && input != "input").then_some(input)
+            let (input, error) = (fields.next()?, fields.next()?);
+            error.is_empty().then_some(input)
         }
     }
 }
 
-fn quoted(field: &str) -> String {
-    if field.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
-}
-
-/// The fields of a line that [`quoted`] wrote.
+/// The fields of a line that [`csv_line`] wrote.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let (mut inside, mut characters) = (false, line.chars().peekable());
@@ -135,16 +172,15 @@ mod tests {
     #[test]
     fn fields_come_back() {
         let row = ["a,b", "say \"x\"", "", "plain"];
-        assert_eq!(fields(&row.map(quoted).join(",")), row);
+        assert_eq!(fields(&csv_line(row)), row);
     }
 
     #[test]
     fn only_answers_count_as_done() {
-        let json = |line| answered(Form::JsonLines, line);
+        let json = |line| answered(&Form::JsonLines, line);
         assert_eq!(json(r#"{"input":"a","answers":{}}"#).as_deref(), Some("a"));
         assert_eq!(json(r#"{"input":"a","error":"x"}"#), None);
-        assert_eq!(answered(Form::Csv, "\"a,b\",y,[],").as_deref(), Some("a,b"));
-        assert_eq!(answered(Form::Csv, "a,,,broken"), None);
-        assert_eq!(answered(Form::Csv, "input,output,answer,error"), None);
+        assert_eq!(answered(&Form::Csv(None), "\"a,b\",,cat").as_deref(), Some("a,b"));
+        assert_eq!(answered(&Form::Csv(None), "a,broken,"), None);
     }
 }
