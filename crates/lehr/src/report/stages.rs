@@ -6,6 +6,9 @@ use super::figures;
 use super::quantity::Quantity;
 use crate::deploy::Stage;
 
+/// Changes below this share are shown without a judgement: measured times vary as much.
+const NOTABLE: f64 = 0.02;
+
 /// The stages one after the other, with the change of each figure against the last stage that has it.
 pub fn section(stages: &[Stage]) -> Markup {
     let columns: Vec<Quantity> = Quantity::ALL.into_iter().filter(|q| q.last(stages).is_some()).collect();
@@ -48,11 +51,17 @@ fn cell(quantity: Quantity, stage: &Stage, earlier: &[Stage]) -> Markup {
 
 /// The change of a figure of which less is better; nothing when there is none.
 pub fn change(before: Option<f64>, after: f64) -> Markup {
-    let change = before.and_then(|before| Some((figures::change(before, after)?, after < before)));
+    let text = before.and_then(|before| figures::change(before, after));
     html! {
-        @if let Some((text, is_less)) = change {
-            span class=(if is_less { "change better" } else { "change worse" }) { (text) }
-        }
+        @if let (Some(before), Some(text)) = (before, text) { span class=(change_class(before, after)) { (text) } }
+    }
+}
+
+fn change_class(before: f64, after: f64) -> &'static str {
+    match after / before - 1.0 {
+        change if change.abs() < NOTABLE => "change soft",
+        change if change < 0.0 => "change better",
+        _ => "change worse",
     }
 }
 

@@ -4,6 +4,7 @@ use super::layering::layers;
 use super::ordering::order;
 use super::placing::middles;
 use super::routing::Routes;
+use super::straightening::straighten;
 
 /// Height of every box.
 pub const BOX_HEIGHT: f64 = 38.0;
@@ -63,7 +64,8 @@ impl Layout {
         let order = order(&routes);
         let mut all_widths = widths.to_vec();
         all_widths.resize(routes.layer.len(), BEND_WIDTH);
-        let middles = middles(&routes, &order, &all_widths, COLUMN_GAP);
+        let mut middles = middles(&routes, &order, &all_widths, COLUMN_GAP);
+        straighten(&routes, &order, &all_widths, COLUMN_GAP, &mut middles);
         Some(Self::placed(&routes, &middles, &all_widths))
     }
 

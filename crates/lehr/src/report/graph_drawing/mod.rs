@@ -6,6 +6,7 @@ mod network;
 mod ordering;
 mod placing;
 mod routing;
+mod straightening;
 mod svg;
 
 use lehr_graph::Graph;

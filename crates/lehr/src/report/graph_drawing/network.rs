@@ -13,6 +13,9 @@ use crate::report::timing::Timing;
 /// The longest text in a box.
 const LONGEST: usize = 26;
 
+/// The longest text of a size.
+const LONGEST_SIZE: usize = 8;
+
 /// What a box stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Role {
@@ -183,7 +186,7 @@ fn work(macs: &Dim) -> Option<String> {
     }
 }
 
-/// `1×32×112×112`; the element type where it is not the usual one.
+/// `1×32×112×112`; the element type where it is not the usual one. The tip of the box has sizes that are left out.
 fn short_type(ty: &ValueType) -> String {
     let Some(tensor) = ty.as_tensor() else { return figures::shortened(&ty.to_string(), LONGEST) };
     let dtype = match tensor.dtype {
@@ -191,11 +194,16 @@ fn short_type(ty: &ValueType) -> String {
         Some(dtype) => dtype.name(),
     };
     let sizes: Vec<String> = match &tensor.shape {
-        Some(shape) => shape.dims().iter().map(ToString::to_string).collect(),
+        Some(shape) => shape.dims().iter().map(short_size).collect(),
         None => vec!["…".to_owned()],
     };
     let sizes = if sizes.is_empty() { "scalar".to_owned() } else { sizes.join("×") };
     figures::shortened(format!("{dtype} {sizes}").trim(), LONGEST)
+}
+
+fn short_size(size: &Dim) -> String {
+    let text = size.to_string();
+    if text.chars().count() > LONGEST_SIZE { "…".to_owned() } else { text }
 }
 
 #[cfg(test)]
