@@ -241,6 +241,21 @@ pub enum Series {
     Texts(Vec<Option<String>>),
 }
 
+impl Series {
+    /// How many values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Texts(texts) => texts.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A class of a classifier.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Class {
@@ -423,10 +438,17 @@ impl Item {
     /// The table.
     ///
     /// # Errors
-    /// [`StepError::Kind`] when it is none.
+    /// [`StepError::Kind`] when it is none, [`StepError::Malformed`] when a column has too many or too few values.
     pub fn into_table(self) -> Result<Table, StepError> {
         match self {
-            Self::Table(table) => Ok(table),
+            Self::Table(table) => match table.columns.iter().find(|(_, series)| series.len() != table.rows) {
+                None => Ok(table),
+                Some((name, series)) => Err(StepError::malformed(format!(
+                    "column '{name}': expected {} values, one for each row, got {}",
+                    table.rows,
+                    series.len()
+                ))),
+            },
             other => Err(StepError::kind("a table", other.ty())),
         }
     }
