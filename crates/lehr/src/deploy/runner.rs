@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lehr_graph::dim::{Assignment, unify_shapes};
-use lehr_graph::{Datum, Shape, ValueType};
+use lehr_graph::dim::Assignment;
+use lehr_graph::{Datum, Dim, Graph, TensorType, ValueType};
 use lehr_pipeline::{Context, Pipeline, PipelineError};
 use lehr_runtime::{Feeds, Port, Session};
 use lehr_tensor::Tensor;
@@ -62,21 +62,24 @@ impl<'a> Feeder<'a> {
         self.files.get(index).map_or_else(|| "made up inputs".to_owned(), |file| file.display().to_string())
     }
 
-    /// What the symbols of the inputs are for these feeds.
-    pub fn sizes(&self, fed: &Fed) -> Assignment {
-        let mut sizes = Assignment::new();
-        let mut pairs: Vec<(&Shape, &[usize])> = Vec::new();
+    /// The graph with inputs of the sizes of these feeds, so that its work is a number. Where sizes contradict, which
+    /// the run tells, it is the graph as it was.
+    pub fn at_sizes(&self, graph: &Graph, fed: &Fed) -> Graph {
+        let mut sized = graph.clone();
         for (name, value) in &fed.feeds {
-            let port = self.inputs.iter().find(|port| port.name == *name);
-            let declared = port.and_then(|port| match &port.ty {
-                ValueType::Tensor(ty) => ty.shape.as_ref(),
-                _ => None,
-            });
-            pairs.extend(declared.zip(value.as_tensor()).map(|(shape, tensor)| (shape, tensor.shape())));
+            let input = graph.inputs().iter().copied().find(|&id| graph.value(id).name() == Some(name));
+            let (Some(input), Some(tensor)) = (input, value.as_tensor()) else { continue };
+            let shape = tensor.shape().iter().map(|&size| Dim::from(size)).collect();
+            let given = ValueType::Tensor(TensorType { dtype: None, shape: Some(shape), known: None });
+            match graph.value(input).ty().refine(&given) {
+                Ok(refined) => sized.set_type(input, refined),
+                Err(_) => return graph.clone(),
+            }
         }
-        // Sizes that contradict are told by the run.
-        let _ = unify_shapes(&pairs, &mut sizes);
-        sizes
+        match sized.infer_types() {
+            Ok(_) => sized,
+            Err(_) => graph.clone(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use lehr_graph::dim::Assignment;
 use lehr_passes::{OptLevel, Options as PassOptions};
 use lehr_pipeline::{Answers, Folder, Pipeline, Recorder};
 use lehr_runtime::Profile;
@@ -11,7 +12,7 @@ use lehr_tensor::Bytes;
 use serde_json::json;
 
 use super::evidence::largest_difference;
-use super::runner::{Feeder, Runner, tensors};
+use super::runner::{Fed, Feeder, Runner, tensors};
 use super::{DeployError, Event, Example, Machine, Outcome, PassCount, Recipe, Snapshot, Stage};
 use crate::batch::{Labels, expand, is_right};
 use crate::bundle::{self, Bundle, Contents, OpenOptions, Provenance};
@@ -113,6 +114,12 @@ impl Journal<'_> {
     }
 }
 
+/// The graph and its work for one example.
+fn snapshot(model: &Model, feeder: &Feeder<'_>, fed: &Fed) -> Snapshot {
+    let graph = feeder.at_sizes(model.graph(), fed);
+    Snapshot { summary: Summary::of(&graph, &Assignment::new()), graph }
+}
+
 /// The facts about a graph.
 fn described(name: &str, note: String, snapshot: &Snapshot) -> Stage {
     let summary = &snapshot.summary;
@@ -144,8 +151,7 @@ fn import(
     }
     let feeder = Feeder::new(&model, plan.pipeline.as_ref(), &plan.files);
     let fed = feeder.feed(0)?;
-    let summary = Summary::of(model.graph(), &feeder.sizes(&fed));
-    let snapshot = Snapshot { graph: model.graph().clone(), summary };
+    let snapshot = snapshot(&model, &feeder, &fed);
     let mut runner = Runner::new(&model, options, path)?;
     let (milliseconds, peak) = runner.measure(&fed, plan.recipe.measure.runs)?;
     let file = std::fs::metadata(path).map_err(|error| DeployError::Io { path: path.clone(), error })?;
@@ -172,8 +178,7 @@ fn optimize(
     let (model, report) =
         imported.clone().optimized(level, &passes).map_err(|error| plan.model_error(error))?;
     let fed = feeder.feed(0)?;
-    let summary = Summary::of(model.graph(), &feeder.sizes(&fed));
-    let snapshot = Snapshot { graph: model.graph().clone(), summary };
+    let snapshot = snapshot(&model, feeder, &fed);
     let mut runner = Runner::new(&model, options, &plan.recipe.model)?;
     let (milliseconds, peak) = runner.measure(&fed, plan.recipe.measure.runs)?;
     let rows = report.rows.iter().filter(|row| row.edits > 0);
