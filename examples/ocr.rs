@@ -63,11 +63,11 @@ impl Reader {
         let mut crop = quadrilateral::cut(picture, corners)?;
         // Text that runs from top to bottom.
         if crop.height() as f32 >= 1.5 * crop.width() as f32 {
-            crop = rotated(&crop, Turns::Quarter)?;
+            crop = rotated(crop, Turns::Quarter)?;
         }
         let direction = self.orientation.predict(Item::Image(crop.clone()))?;
         if matches!(direction.best_class(), Some(Class { index: 1, score, .. }) if *score > SURE) {
-            crop = rotated(&crop, Turns::Half)?;
+            crop = rotated(crop, Turns::Half)?;
         }
         match self.recognize.predict(Item::Image(crop))?.get("text") {
             Some(Item::Transcript(found)) => Ok((found.text.clone(), found.score)),

@@ -5,7 +5,7 @@
 //! For whole files the pipeline in `examples/voice-activity` does the same and gives segments:
 //! `lehr run silero_vad.onnx RECORDING.wav --pipeline examples/voice-activity/pipeline.toml`.
 
-use lehr::pipeline::{Audio, Context, Item, NoFiles, Step, steps};
+use lehr::pipeline::{Context, Item, NoFiles, Step, steps};
 use lehr::tensor::Bytes;
 use lehr::{Feeds, Model, ModelOptions, Session, Tensor};
 
@@ -23,7 +23,8 @@ fn main() -> Result<(), Failure> {
         return Err("usage: voice_activity silero_vad.onnx RECORDING.wav".into());
     };
     let mut listener = Listener {
-        session: Model::load(model)?.session(&ModelOptions { threads: Some(1), ..ModelOptions::default() })?,
+        session: Model::load(model)?
+            .session(&ModelOptions { threads: Some(1), ..ModelOptions::default() })?,
         state: Tensor::from_vec(&[2, 1, 128], vec![0.0f32; 256])?,
         tail: vec![0.0; OVERLAP],
     };
@@ -72,6 +73,6 @@ fn samples(path: &str) -> Result<Vec<f32>, Failure> {
         let step: Box<dyn Step> = steps::find(op).ok_or(op)?.build(parameters.parse()?, &NoFiles)?;
         item = step.apply(item, &mut context)?;
     }
-    let Audio { mut channels, .. } = item.into_audio()?;
+    let mut channels = item.into_audio()?.into_channels();
     channels.pop().ok_or_else(|| "expected a channel".into())
 }

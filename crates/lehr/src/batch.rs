@@ -333,7 +333,7 @@ mod tests {
                 let _alarm = Alarm(&board);
                 std::panic::resume_unwind(Box::new(()))
             };
-            scope.spawn(worker).join().map(|()| ())
+            scope.spawn(worker).join()
         });
         assert!(panicked.is_err());
         assert!(board.wait(0).is_none());

@@ -11,6 +11,7 @@ pub mod layout;
 pub mod letterbox;
 pub mod normalize;
 pub mod pad;
+pub mod quadrilateral;
 pub mod resize;
 pub mod rotate;
 pub mod scale;
