@@ -34,6 +34,9 @@ _lehr() {
             lehr,convert)
                 cmd="lehr__subcmd__convert"
                 ;;
+            lehr,deploy)
+                cmd="lehr__subcmd__deploy"
+                ;;
             lehr,help)
                 cmd="lehr__subcmd__help"
                 ;;
@@ -45,6 +48,9 @@ _lehr() {
                 ;;
             lehr,optimize)
                 cmd="lehr__subcmd__optimize"
+                ;;
+            lehr,pipeline)
+                cmd="lehr__subcmd__pipeline"
                 ;;
             lehr,run)
                 cmd="lehr__subcmd__run"
@@ -70,6 +76,9 @@ _lehr() {
             lehr__subcmd__help,convert)
                 cmd="lehr__subcmd__help__subcmd__convert"
                 ;;
+            lehr__subcmd__help,deploy)
+                cmd="lehr__subcmd__help__subcmd__deploy"
+                ;;
             lehr__subcmd__help,help)
                 cmd="lehr__subcmd__help__subcmd__help"
                 ;;
@@ -82,11 +91,47 @@ _lehr() {
             lehr__subcmd__help,optimize)
                 cmd="lehr__subcmd__help__subcmd__optimize"
                 ;;
+            lehr__subcmd__help,pipeline)
+                cmd="lehr__subcmd__help__subcmd__pipeline"
+                ;;
             lehr__subcmd__help,run)
                 cmd="lehr__subcmd__help__subcmd__run"
                 ;;
             lehr__subcmd__help,verify)
                 cmd="lehr__subcmd__help__subcmd__verify"
+                ;;
+            lehr__subcmd__help__subcmd__pipeline,check)
+                cmd="lehr__subcmd__help__subcmd__pipeline__subcmd__check"
+                ;;
+            lehr__subcmd__help__subcmd__pipeline,fit)
+                cmd="lehr__subcmd__help__subcmd__pipeline__subcmd__fit"
+                ;;
+            lehr__subcmd__help__subcmd__pipeline,steps)
+                cmd="lehr__subcmd__help__subcmd__pipeline__subcmd__steps"
+                ;;
+            lehr__subcmd__pipeline,check)
+                cmd="lehr__subcmd__pipeline__subcmd__check"
+                ;;
+            lehr__subcmd__pipeline,fit)
+                cmd="lehr__subcmd__pipeline__subcmd__fit"
+                ;;
+            lehr__subcmd__pipeline,help)
+                cmd="lehr__subcmd__pipeline__subcmd__help"
+                ;;
+            lehr__subcmd__pipeline,steps)
+                cmd="lehr__subcmd__pipeline__subcmd__steps"
+                ;;
+            lehr__subcmd__pipeline__subcmd__help,check)
+                cmd="lehr__subcmd__pipeline__subcmd__help__subcmd__check"
+                ;;
+            lehr__subcmd__pipeline__subcmd__help,fit)
+                cmd="lehr__subcmd__pipeline__subcmd__help__subcmd__fit"
+                ;;
+            lehr__subcmd__pipeline__subcmd__help,help)
+                cmd="lehr__subcmd__pipeline__subcmd__help__subcmd__help"
+                ;;
+            lehr__subcmd__pipeline__subcmd__help,steps)
+                cmd="lehr__subcmd__pipeline__subcmd__help__subcmd__steps"
                 ;;
             *)
                 ;;
@@ -95,7 +140,7 @@ _lehr() {
 
     case "${cmd}" in
         lehr)
-            opts="-h -V --help --version check inspect convert optimize run bench compare verify conformance completions man help"
+            opts="-h -V --help --version deploy check inspect convert optimize run pipeline bench compare verify conformance completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -263,7 +308,7 @@ _lehr() {
             return 0
             ;;
         lehr__subcmd__convert)
-            opts="-o -h --output --opset --external-data --verify --tolerance --level --optimize --json --help"
+            opts="-o -h --output --opset --external-data --pipeline --verify --tolerance --level --optimize --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -278,6 +323,10 @@ _lehr() {
                     return 0
                     ;;
                 --opset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pipeline)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -304,8 +353,22 @@ _lehr() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lehr__subcmd__deploy)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lehr__subcmd__help)
-            opts="check inspect convert optimize run bench compare verify conformance completions man help"
+            opts="deploy check inspect convert optimize run pipeline bench compare verify conformance completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,6 +465,20 @@ _lehr() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lehr__subcmd__help__subcmd__deploy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lehr__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -447,6 +524,62 @@ _lehr() {
         lehr__subcmd__help__subcmd__optimize)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__help__subcmd__pipeline)
+            opts="check fit steps"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__help__subcmd__pipeline__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__help__subcmd__pipeline__subcmd__fit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__help__subcmd__pipeline__subcmd__steps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -584,18 +717,176 @@ _lehr() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        lehr__subcmd__run)
-            opts="-h --feed --save --top-k --profile --reference --level --optimize --threads --isa --json --help"
+        lehr__subcmd__pipeline)
+            opts="-h --help check fit steps help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__check)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__fit)
+            opts="-o -h --output --input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --input)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__help)
+            opts="check fit steps help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__help__subcmd__fit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__help__subcmd__steps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__pipeline__subcmd__steps)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lehr__subcmd__run)
+            opts="-h --text --pipeline --feed --save --resume --shard --labels --draw --top-k --profile --reference --level --optimize --threads --isa --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --text)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pipeline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --feed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --save)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --labels)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --draw)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -28,7 +28,15 @@ _lehr() {
         (( CURRENT += 1 ))
         curcontext="${curcontext%:*:*}:lehr-command-$line[1]:"
         case $line[1] in
-            (check)
+            (deploy)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':recipe -- What is to be made of which model:_files' \
+&& ret=0
+;;
+(check)
 _arguments "${_arguments_options[@]}" : \
 '--json[Print JSON for programs instead of text for people]' \
 '-h[Print help]' \
@@ -57,6 +65,7 @@ _arguments "${_arguments_options[@]}" : \
 '-o+[The file to write\: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
 '--output=[The file to write\: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all]:OUT:_files' \
 '--opset=[Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
+'--pipeline=[What happens before and after the model, to be put into a .lehr file with the files that it names]:PIPELINE.toml:_files' \
 '--verify=[Run the written model on recorded inputs and compare with the recorded outputs]:RECORDED.npz:_files' \
 '--tolerance=[Largest max|a-b| / max|b| that counts as agreement]:RATIO:_default' \
 '--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
@@ -90,20 +99,104 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (run)
 _arguments "${_arguments_options[@]}" : \
+'(--feed)--text=[Text to run the model on, instead of files]:TEXT:_default' \
+'(--feed)--pipeline=[What happens before and after the model; the bundle'\''s own without it]:PIPELINE.toml:_files' \
 '--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
-'--save=[Save the outputs by name as an .npz file; it appears whole or not at all]:OUT.npz:_files' \
-'--top-k=[Show the K largest elements of each row along the last axis, with probabilities]:K:_default' \
+'--save=[Save what is computed\: with --feed an .npz of outputs by name; else a .jsonl or .csv file with a line for each input, which is written as the answers come]:OUT:_files' \
+'(--feed)--shard=[Take only one of N equal parts of the inputs, as 2/4]:I/N:_default' \
+'(--feed)--labels=[Right answers, to tell how many are\: lines of file name, tab, label]:LABELS.tsv:_files' \
+'(--feed)--draw=[Draw answers on the pictures\: a .png file for one input, a folder for many]:OUT:_files' \
+'--top-k=[Show at most K classes; with --feed the K largest elements of each row along the last axis]:K:_default' \
 '--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--threads=[Threads; one for each physical core without it. Results do not depend on it]:N:_default' \
 '--isa=[Instruction set\: scalar, neon, avx2 or avx512; the best of this machine without it]:TIER:_default' \
+'(--feed)--resume[Go on where an earlier run to the same --save file stopped\: inputs that it answered are left out]' \
 '--profile[Measure every node]' \
 '--reference[Evaluate every node by its reference definition\: slow, to compare with]' \
 '--json[Print JSON for programs instead of text for people]' \
 '-h[Print help]' \
 '--help[Print help]' \
 ':model -- Model file:_files' \
+'*::inputs -- Pictures, recordings, texts, tables, arrays; folders and patterns name many:_default' \
 && ret=0
+;;
+(pipeline)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_lehr__subcmd__pipeline_commands" \
+"*::: :->pipeline" \
+&& ret=0
+
+    case $state in
+    (pipeline)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:lehr-pipeline-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':model -- Model file:_files' \
+'::pipeline -- The pipeline; the bundle'\''s own without it:_files' \
+&& ret=0
+;;
+(fit)
+_arguments "${_arguments_options[@]}" : \
+'-o+[The fitted pipeline to write; it appears whole or not at all]:OUT.toml:_files' \
+'--output=[The fitted pipeline to write; it appears whole or not at all]:OUT.toml:_files' \
+'--input=[Which input is fitted, where there are several]:NAME:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':pipeline -- The pipeline, with steps that are not fitted yet:_files' \
+':data -- The data\: a .csv file for tables:_files' \
+&& ret=0
+;;
+(steps)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print JSON for programs instead of text for people]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_lehr__subcmd__pipeline__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:lehr-pipeline-help-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(fit)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(steps)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (bench)
 _arguments "${_arguments_options[@]}" : \
@@ -190,7 +283,11 @@ _arguments "${_arguments_options[@]}" : \
         (( CURRENT += 1 ))
         curcontext="${curcontext%:*:*}:lehr-help-command-$line[1]:"
         case $line[1] in
-            (check)
+            (deploy)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -209,6 +306,34 @@ _arguments "${_arguments_options[@]}" : \
 (run)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
+;;
+(pipeline)
+_arguments "${_arguments_options[@]}" : \
+":: :_lehr__subcmd__help__subcmd__pipeline_commands" \
+"*::: :->pipeline" \
+&& ret=0
+
+    case $state in
+    (pipeline)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:lehr-help-pipeline-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(fit)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(steps)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (bench)
 _arguments "${_arguments_options[@]}" : \
@@ -250,11 +375,13 @@ esac
 (( $+functions[_lehr_commands] )) ||
 _lehr_commands() {
     local commands; commands=(
+'deploy:Take a model the whole way\: import, optimise, verify, bundle, run on examples, report' \
 'check:Report every problem of a model and what of it is supported' \
 'inspect:Show signature, operators, parameters, work and memory plan of a model' \
 'convert:Write a model as ONNX of a chosen opset, as a bundle, or in the text form' \
 'optimize:Optimise a model and write it' \
-'run:Run a model on recorded inputs' \
+'run:Run a model\: on files through its pipeline, or on recorded inputs' \
+'pipeline:Check and fit what happens before and after a model' \
 'bench:Measure load time, run times and memory' \
 'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
 'verify:Compare every segment of a bundle with its hash' \
@@ -295,14 +422,21 @@ _lehr__subcmd__convert_commands() {
     local commands; commands=()
     _describe -t commands 'lehr convert commands' commands "$@"
 }
+(( $+functions[_lehr__subcmd__deploy_commands] )) ||
+_lehr__subcmd__deploy_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr deploy commands' commands "$@"
+}
 (( $+functions[_lehr__subcmd__help_commands] )) ||
 _lehr__subcmd__help_commands() {
     local commands; commands=(
+'deploy:Take a model the whole way\: import, optimise, verify, bundle, run on examples, report' \
 'check:Report every problem of a model and what of it is supported' \
 'inspect:Show signature, operators, parameters, work and memory plan of a model' \
 'convert:Write a model as ONNX of a chosen opset, as a bundle, or in the text form' \
 'optimize:Optimise a model and write it' \
-'run:Run a model on recorded inputs' \
+'run:Run a model\: on files through its pipeline, or on recorded inputs' \
+'pipeline:Check and fit what happens before and after a model' \
 'bench:Measure load time, run times and memory' \
 'compare:Compare the outputs of two models, or of one model and its reference evaluation' \
 'verify:Compare every segment of a bundle with its hash' \
@@ -343,6 +477,11 @@ _lehr__subcmd__help__subcmd__convert_commands() {
     local commands; commands=()
     _describe -t commands 'lehr help convert commands' commands "$@"
 }
+(( $+functions[_lehr__subcmd__help__subcmd__deploy_commands] )) ||
+_lehr__subcmd__help__subcmd__deploy_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help deploy commands' commands "$@"
+}
 (( $+functions[_lehr__subcmd__help__subcmd__help_commands] )) ||
 _lehr__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -362,6 +501,30 @@ _lehr__subcmd__help__subcmd__man_commands() {
 _lehr__subcmd__help__subcmd__optimize_commands() {
     local commands; commands=()
     _describe -t commands 'lehr help optimize commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__pipeline_commands] )) ||
+_lehr__subcmd__help__subcmd__pipeline_commands() {
+    local commands; commands=(
+'check:Run kinds, sizes and types through all steps and compare them with a model, without running anything' \
+'fit:Set the fitted numbers of a pipeline from data' \
+'steps:List all steps' \
+    )
+    _describe -t commands 'lehr help pipeline commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__pipeline__subcmd__check_commands] )) ||
+_lehr__subcmd__help__subcmd__pipeline__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help pipeline check commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__pipeline__subcmd__fit_commands] )) ||
+_lehr__subcmd__help__subcmd__pipeline__subcmd__fit_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help pipeline fit commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__help__subcmd__pipeline__subcmd__steps_commands] )) ||
+_lehr__subcmd__help__subcmd__pipeline__subcmd__steps_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr help pipeline steps commands' commands "$@"
 }
 (( $+functions[_lehr__subcmd__help__subcmd__run_commands] )) ||
 _lehr__subcmd__help__subcmd__run_commands() {
@@ -387,6 +550,61 @@ _lehr__subcmd__man_commands() {
 _lehr__subcmd__optimize_commands() {
     local commands; commands=()
     _describe -t commands 'lehr optimize commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline_commands] )) ||
+_lehr__subcmd__pipeline_commands() {
+    local commands; commands=(
+'check:Run kinds, sizes and types through all steps and compare them with a model, without running anything' \
+'fit:Set the fitted numbers of a pipeline from data' \
+'steps:List all steps' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'lehr pipeline commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__check_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr pipeline check commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__fit_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__fit_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr pipeline fit commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__help_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__help_commands() {
+    local commands; commands=(
+'check:Run kinds, sizes and types through all steps and compare them with a model, without running anything' \
+'fit:Set the fitted numbers of a pipeline from data' \
+'steps:List all steps' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'lehr pipeline help commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__help__subcmd__check_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr pipeline help check commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__help__subcmd__fit_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__help__subcmd__fit_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr pipeline help fit commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__help__subcmd__help_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr pipeline help help commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__help__subcmd__steps_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__help__subcmd__steps_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr pipeline help steps commands' commands "$@"
+}
+(( $+functions[_lehr__subcmd__pipeline__subcmd__steps_commands] )) ||
+_lehr__subcmd__pipeline__subcmd__steps_commands() {
+    local commands; commands=()
+    _describe -t commands 'lehr pipeline steps commands' commands "$@"
 }
 (( $+functions[_lehr__subcmd__run_commands] )) ||
 _lehr__subcmd__run_commands() {

@@ -67,7 +67,7 @@ fn bad_input_is_refused_with_the_reason() {
         (lehr!("run", affine(), "--feed", folder.path("broken.npz")), 1, "broken.npz' can not be read"),
         (lehr!("run", affine(), "--feed", good, "--save", nowhere), 1, "can not be written"),
         (lehr!("run", affine(), "--feed", good, "--save", folder.0), 1, "it is a folder"),
-        (lehr!("run", affine()), 2, "give --feed"),
+        (lehr!("run", affine()), 2, "--feed"),
         (lehr!("run"), 2, "<MODEL>"),
         (lehr!("frobnicate"), 2, "frobnicate"),
         (lehr!("run", affine(), "--optimize", "9"), 2, "9"),
