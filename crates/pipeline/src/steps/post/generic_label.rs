@@ -43,7 +43,7 @@ impl GenericLabel {
             return Err(StepError::kind("classes with names; put 'labels' before", "one without"));
         };
         let threshold = self.thresholds.get(&label).unwrap_or(&self.below);
-        let is_sure = f64::from(class.score) >= *threshold;
+        let is_sure = class.score >= *threshold as f32;
         let renamed = self.rename.get(&label).cloned().unwrap_or(label);
         let label = if is_sure { renamed } else { self.group(&renamed) };
         Ok(Class { label: Some(label), ..class })
