@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::color::converted;
 use super::flip::{Axis, flipped};
-use super::jpeg_end;
+use super::jpeg::{self, JpegError};
 use super::rotate::{Turns, rotated, transposed};
 use crate::{
     Color, Context, Files, Geometry, Image, ImageType, Item, ItemType, Pixels, Spec, Step, StepError,
@@ -108,7 +108,7 @@ impl DecodeImage {
     pub fn decode(&self, bytes: &[u8]) -> Result<Image, StepError> {
         let format = format(bytes)?;
         if format == ImageFormat::Jpeg {
-            jpeg_end::demand(bytes)?;
+            return self.jpeg(bytes);
         }
         let failed =
             |error| StepError::malformed(format!("the {} can not be decoded: {error}", name(format)));
@@ -118,11 +118,7 @@ impl DecodeImage {
         let (width, height) = decoder.dimensions();
         let area = u64::from(width) * u64::from(height);
         if area > self.max_pixels {
-            return Err(StepError::TooLarge {
-                what: "pixels of the picture",
-                limit: self.max_pixels,
-                got: area,
-            });
+            return Err(self.too_large(area));
         }
         let orientation = match self.exif {
             true => decoder.orientation().map_err(failed)?,
@@ -134,6 +130,21 @@ impl DecodeImage {
         decoder.read_image(&mut samples).map_err(failed)?;
         let image = self.picture(width as usize, height as usize, color, samples)?;
         converted(upright(image, orientation)?, self.color)
+    }
+
+    fn jpeg(&self, bytes: &[u8]) -> Result<Image, StepError> {
+        let jpeg = jpeg::decode(bytes, self.max_pixels).map_err(|error| match error {
+            JpegError::TooLarge(got) => self.too_large(got),
+            error => StepError::malformed(format!("the JPEG can not be decoded: {error}")),
+        })?;
+        let color = if jpeg.channels == 1 { Color::Gray } else { Color::Rgb };
+        let image = Image::new(jpeg.width, jpeg.height, color, Pixels::U8(jpeg.samples))?;
+        let orientation = if self.exif { jpeg.orientation } else { Orientation::NoTransforms };
+        converted(upright(image, orientation)?, self.color)
+    }
+
+    fn too_large(&self, got: u64) -> StepError {
+        StepError::TooLarge { what: "pixels of the picture", limit: self.max_pixels, got }
     }
 
     /// Bounds what decoders take beside the picture itself, which is at most 8 bytes a pixel.
@@ -211,7 +222,6 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, StepError> {
 fn name(format: ImageFormat) -> &'static str {
     match format {
         ImageFormat::Png => "PNG",
-        ImageFormat::Jpeg => "JPEG",
         ImageFormat::WebP => "WebP",
         ImageFormat::Gif => "GIF",
         _ => "BMP",

@@ -6,7 +6,7 @@ pub mod color;
 pub mod crop;
 pub mod decode_image;
 pub mod flip;
-mod jpeg_end;
+mod jpeg;
 pub mod layout;
 pub mod letterbox;
 pub mod normalize;
