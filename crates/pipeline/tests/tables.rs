@@ -263,13 +263,13 @@ fn columns_may_become_tensors_of_their_own() {
 fn steps_that_are_not_fitted_or_contradict_themselves_are_refused() {
     for (step, expected) in [
         ("{op = \"read_csv\"}", "parameter 'numbers' is not fitted; run `lehr pipeline fit`"),
-        ("{op = \"z_score\"}", "parameter 'columns' is not fitted"),
+        ("{op = \"z_score\"}", "parameter 'mean' is not fitted"),
         ("{op = \"robust\", columns = [\"a\"]}", "parameter 'center' is not fitted"),
         ("{op = \"min_max\"}", "parameter 'min' is not fitted"),
-        ("{op = \"impute\", method = \"mean\"}", "parameter 'columns' is not fitted"),
-        ("{op = \"outlier\", method = \"winsor\"}", "parameter 'columns' is not fitted"),
-        ("{op = \"one_hot\"}", "parameter 'columns' is not fitted"),
-        ("{op = \"quantile\", bins = 4}", "parameter 'columns' is not fitted"),
+        ("{op = \"impute\", method = \"mean\"}", "parameter 'fill' is not fitted"),
+        ("{op = \"outlier\", method = \"winsor\"}", "parameter 'lower' is not fitted"),
+        ("{op = \"one_hot\"}", "parameter 'categories' is not fitted"),
+        ("{op = \"quantile\", bins = 4}", "parameter 'edges' is not fitted"),
         ("{op = \"to_tensor\"}", "parameter 'columns' is not fitted"),
         (
             "{op = \"outlier\", method = \"winsor\", k = 2}",

@@ -107,8 +107,8 @@ pub(super) fn paired<T>(
     name: &'static str,
     fitted: Option<Vec<T>>,
 ) -> Result<Vec<(String, T)>, StepError> {
-    let columns = columns.ok_or(StepError::Unfitted("columns"))?;
     let fitted = fitted.ok_or(StepError::Unfitted(name))?;
+    let columns = columns.ok_or(StepError::Unfitted("columns"))?;
     unique(&columns)?;
     if columns.len() != fitted.len() {
         let expected = format!("one for each of {} columns", columns.len());
