@@ -23,6 +23,8 @@ pub fn fit(
         )));
     };
     let input_name = input.name.clone();
+    input.steps = input.all_steps()?;
+    input.preset = None;
     let mut context = Context { source: "data".to_owned(), ..Context::default() };
     let mut item = data;
     for (index, parameters) in input.steps.iter_mut().enumerate() {

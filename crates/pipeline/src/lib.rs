@@ -24,6 +24,7 @@ pub mod draw;
 mod error;
 mod files;
 mod fit;
+pub mod import;
 mod item;
 mod item_type;
 mod manifest;

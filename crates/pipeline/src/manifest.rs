@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::PipelineError;
+use crate::{PipelineError, import};
 
 /// The version of the schema that is written and read.
 pub const SCHEMA: u32 = 1;
@@ -53,6 +53,9 @@ pub struct InputSpec {
     pub name: String,
     /// What the user gives: `image`, `audio`, `text`, `table`, `tensor` or `bytes`.
     pub kind: Kind,
+    /// Steps by a name, which come before `steps`: see [`import::preset`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// The model's input for each tensor that the last step gives, where it gives several:
     /// `tensors = { ids = "input_ids", mask = "attention_mask" }`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -139,6 +142,24 @@ pub struct OutputSpec {
     /// What is done, each with its `op`.
     #[serde(default)]
     pub steps: Vec<toml::Table>,
+}
+
+impl InputSpec {
+    /// The preset's steps and the input's own.
+    ///
+    /// # Errors
+    /// [`PipelineError::Manifest`] for a preset that there is not, or that is for another kind of input.
+    pub fn all_steps(&self) -> Result<Vec<toml::Table>, PipelineError> {
+        let Some(name) = &self.preset else { return Ok(self.steps.clone()) };
+        let failed = |problem| PipelineError::Manifest(format!("input '{}': {problem}", self.name));
+        let preset = import::preset(name).ok_or_else(|| {
+            failed(format!("there is no preset '{name}'; there are torchvision/…, keras/… and timm/…"))
+        })?;
+        if preset.kind != self.kind {
+            return Err(failed(format!("preset '{name}' is for inputs of kind {:?}", preset.kind)));
+        }
+        Ok(preset.steps.into_iter().chain(self.steps.iter().cloned()).collect())
+    }
 }
 
 impl OutputSpec {

@@ -195,7 +195,7 @@ impl Output {
 
 fn input(spec: InputSpec, files: &dyn Files) -> Result<Input, PipelineError> {
     let dtype = spec.dtype.as_deref().map(|name| dtype(name, &spec.name)).transpose()?;
-    let steps = placed(Side::Input, &spec.name, spec.steps, files)?;
+    let steps = placed(Side::Input, &spec.name, spec.all_steps()?, files)?;
     Ok(Input { name: spec.name, kind: spec.kind, tensors: spec.tensors, dtype, steps })
 }
 

@@ -49,3 +49,24 @@ fn content_that_is_no_picture_is_named() {
     );
     assert!(message(b"II*\0\x08\0\0\0").contains("got one of format Tiff"));
 }
+
+#[test]
+fn a_preset_stands_for_its_steps() {
+    let manifest = |preset: &str, steps: &str| {
+        let text =
+            format!("schema = 1\n[[input]]\nname = \"x\"\nkind = \"image\"\npreset = \"{preset}\"\n{steps}");
+        Pipeline::parse(&text, &NoFiles)
+    };
+    let pipeline = manifest("torchvision/imagenet", "").unwrap();
+    let fed = pipeline.prepare(&gray(20, 16, |_, _| 0).into(), false).unwrap().feeds.remove(0).1;
+    assert_eq!(fed.shape(), [1, 3, 224, 224]);
+    assert_eq!(pipeline.affine_tail("x").unwrap().layout, "NCHW");
+    let more = manifest("keras/tf-32", "steps = [{ op = \"clip\", min = 0.0, max = 0.5 }]").unwrap();
+    let fed = more.prepare(&gray(20, 16, |_, _| 255).into(), false).unwrap().feeds.remove(0).1;
+    assert_eq!(fed, Tensor::from_vec(&[1, 32, 32, 3], vec![0.5f32; 3072]).unwrap());
+    assert_eq!(
+        manifest("torchvision/resnet50", "").unwrap_err().to_string(),
+        "the pipeline can not be read: input 'x': there is no preset 'torchvision/resnet50'; there are torchvision/…, \
+         keras/… and timm/…"
+    );
+}

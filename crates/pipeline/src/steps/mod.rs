@@ -64,6 +64,7 @@ pub static ALL: &[Declared] = &[
     Declared::of::<audio::cmvn::Cmvn>(),
     Declared::of::<audio::fbank::Fbank>(),
     Declared::of::<tensor::batch::Batch>(),
+    Declared::of::<tensor::quantize::Quantize>(),
     Declared::of::<tensor::axes::Axes>(),
     Declared::of::<tensor::expand::Expand>(),
     Declared::of::<tensor::squeeze::Squeeze>(),

@@ -73,5 +73,12 @@ fn ordered(image: Image, planar: bool) -> Pixels {
 }
 
 fn planes<T: Copy>(values: &[T], channels: usize) -> Vec<T> {
-    (0..channels).flat_map(|channel| values.iter().skip(channel).step_by(channels).copied()).collect()
+    let mut planes = Vec::with_capacity(values.len());
+    for channel in 0..channels {
+        match channels {
+            3 => planes.extend(values.as_chunks::<3>().0.iter().map(|pixel| pixel[channel])),
+            _ => planes.extend(values.iter().skip(channel).step_by(channels)),
+        }
+    }
+    planes
 }

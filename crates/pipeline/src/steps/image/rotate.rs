@@ -93,9 +93,22 @@ pub fn transposed(image: Image) -> Result<Image, StepError> {
     Image::new(height, width, color, pixels)
 }
 
-fn columns<T: Copy>(values: &[T], width: usize, channels: usize) -> Vec<T> {
-    let column = |x: usize| values.chunks_exact(channels).skip(x).step_by(width).flatten().copied();
-    (0..width).flat_map(column).collect()
+fn columns<T: Copy + Default>(values: &[T], width: usize, channels: usize) -> Vec<T> {
+    // Squares of this side keep both pictures in the cache.
+    const SIDE: usize = 32;
+    let height = values.len() / (width * channels);
+    let mut turned = vec![T::default(); values.len()];
+    for top in (0..height).step_by(SIDE) {
+        for left in (0..width).step_by(SIDE) {
+            for y in top..(top + SIDE).min(height) {
+                for x in left..(left + SIDE).min(width) {
+                    let (from, to) = ((y * width + x) * channels, (x * height + y) * channels);
+                    turned[to..to + channels].copy_from_slice(&values[from..from + channels]);
+                }
+            }
+        }
+    }
+    turned
 }
 
 #[cfg(test)]

@@ -7,5 +7,6 @@ pub mod blocks;
 pub mod cast;
 pub mod expand;
 pub mod pad_tensor;
+pub mod quantize;
 pub mod slice;
 pub mod squeeze;
