@@ -95,8 +95,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         let predictor = predictor(arguments, &model, pipeline, arguments.options())?;
         return answers::one(arguments, predictor, lehr::Source::text(text.clone()), None);
     }
-    let files = expand(&arguments.inputs).map_err(data)?;
-    let files = arguments.shard.map_or(files.clone(), |shard| shard.of(files));
+    let mut files = expand(&arguments.inputs).map_err(data)?;
+    if let Some(shard) = arguments.shard {
+        files = shard.of(files);
+    }
     if let ([file], None) = (files.as_slice(), &arguments.save) {
         let predictor = predictor(arguments, &model, pipeline, arguments.options())?;
         let label = labels.as_ref().and_then(|labels| labels.of(file));

@@ -49,12 +49,14 @@ impl Sink {
             _ => String::new(),
         };
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text[..whole].lines();
-        if let (Form::Csv(columns), Some(header)) = (&mut form, lines.clone().next()) {
-            lines.next();
-            *columns = Some(fields(header).into_iter().skip(2).collect());
-        }
-        let answered = lines.filter_map(|line| answered(&form, line)).collect();
+        let answered = match &mut form {
+            Form::JsonLines => text[..whole].lines().filter_map(answered_line).collect(),
+            Form::Csv(columns) => {
+                let mut rows = rows(&text[..whole]);
+                *columns = rows.next().map(|header| header.into_iter().skip(2).collect());
+                rows.filter_map(answered_row).collect()
+            }
+        };
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
         file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::Start(whole as u64))).map_err(failed)?;
@@ -131,38 +133,25 @@ impl Sink {
     }
 }
 
-/// The input that a line answers.
-fn answered(form: &Form, line: &str) -> Option<String> {
-    match form {
-        Form::JsonLines => {
-            let line: Value = serde_json::from_str(line).ok()?;
-            line.get("answers")?;
-            Some(line.get("input")?.as_str()?.to_owned())
-        }
-        Form::Csv(_) => {
-            let mut fields = fields(line).into_iter();
-            let (input, error) = (fields.next()?, fields.next()?);
-            error.is_empty().then_some(input)
-        }
-    }
+/// The input that a line of JSON answers.
+fn answered_line(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line.get("answers")?;
+    Some(line.get("input")?.as_str()?.to_owned())
 }
 
-/// The fields of a line that [`csv_line`] wrote.
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let (mut inside, mut characters) = (false, line.chars().peekable());
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if inside && characters.peek() == Some(&'"') => {
-                characters.next();
-                fields.last_mut().into_iter().for_each(|field| field.push('"'));
-            }
-            '"' => inside = !inside,
-            ',' if !inside => fields.push(String::new()),
-            other => fields.last_mut().into_iter().for_each(|field| field.push(other)),
-        }
-    }
-    fields
+/// The rows of a table, the header among them.
+fn rows(text: &str) -> impl Iterator<Item = Vec<String>> {
+    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let rows = reader.into_records().map_while(Result::ok);
+    rows.map(|row| row.iter().map(str::to_owned).collect())
+}
+
+/// The input that a row of a table answers: input, error, columns.
+fn answered_row(row: Vec<String>) -> Option<String> {
+    let mut cells = row.into_iter();
+    let (input, error) = (cells.next()?, cells.next()?);
+    error.is_empty().then_some(input)
 }
 
 #[cfg(test)]
@@ -170,17 +159,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_come_back() {
+    fn rows_come_back() {
         let row = ["a,b", "say \"x\"", "", "plain"];
-        assert_eq!(fields(&csv_line(row)), row);
+        assert_eq!(rows(&csv_line(row)).collect::<Vec<_>>(), [row]);
     }
 
     #[test]
     fn only_answers_count_as_done() {
-        let json = |line| answered(&Form::JsonLines, line);
-        assert_eq!(json(r#"{"input":"a","answers":{}}"#).as_deref(), Some("a"));
-        assert_eq!(json(r#"{"input":"a","error":"x"}"#), None);
-        assert_eq!(answered(&Form::Csv(None), "\"a,b\",,cat").as_deref(), Some("a,b"));
-        assert_eq!(answered(&Form::Csv(None), "a,broken,"), None);
+        assert_eq!(answered_line(r#"{"input":"a","answers":{}}"#).as_deref(), Some("a"));
+        assert_eq!(answered_line(r#"{"input":"a","error":"x"}"#), None);
+        let row = |line| answered_row(rows(line).next().unwrap());
+        assert_eq!(row("\"a,b\",,cat").as_deref(), Some("a,b"));
+        assert_eq!(row("a,broken,"), None);
     }
 }
