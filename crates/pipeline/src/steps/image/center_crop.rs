@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::size::checked_area;
+use super::size::check_parameter;
 use super::window::{Fill, Window, cut};
 use crate::{Context, Files, ImageType, Item, ItemType, Spec, Step, StepError};
 
@@ -31,15 +31,7 @@ impl Spec for CenterCrop {
     const SUMMARY: &'static str = "the middle of a picture, padded with zeros where it is smaller";
 
     fn build(self, _: &dyn Files) -> Result<Box<dyn Step>, StepError> {
-        let [height, width] = self.size;
-        if width == 0 || height == 0 {
-            return Err(StepError::parameter(
-                "size",
-                "at least 1 pixel each",
-                format!("[{height}, {width}]"),
-            ));
-        }
-        checked_area(width, height)?;
+        check_parameter(self.size)?;
         Ok(Box::new(self))
     }
 }

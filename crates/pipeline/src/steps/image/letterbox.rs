@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::resize::{Convention, Filter, resized};
-use super::size::{checked_area, geometry};
+use super::size::{check_parameter, geometry};
 use super::window::{Anchor, Fill, cut};
 use crate::{Context, Files, ImageType, Item, ItemType, Spec, Step, StepError};
 
@@ -44,15 +44,7 @@ impl Spec for Letterbox {
     const SUMMARY: &'static str = "a picture is fitted into a size, keeps its ratio, and the rest is filled";
 
     fn build(self, _: &dyn Files) -> Result<Box<dyn Step>, StepError> {
-        let [height, width] = self.size;
-        if width == 0 || height == 0 {
-            return Err(StepError::parameter(
-                "size",
-                "at least 1 pixel each",
-                format!("[{height}, {width}]"),
-            ));
-        }
-        checked_area(width, height)?;
+        check_parameter(self.size)?;
         self.convention.demand(self.filter)?;
         Ok(Box::new(self))
     }

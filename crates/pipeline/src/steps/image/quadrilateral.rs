@@ -3,11 +3,9 @@
 //! As OpenCV's `getPerspectiveTransform` and `warpPerspective` with `INTER_CUBIC` and `BORDER_REPLICATE`, but with
 //! weights that are not rounded to 1/32 of a pixel.
 
+use super::resize::cubic;
 use super::size::checked_area;
 use crate::{Image, Pixels, StepError};
-
-/// OpenCV's parameter of Keys' cubic convolution.
-const A: f64 = -0.75;
 
 /// Cuts the quadrilateral with these corners (clockwise from the upper left, in pixels) out of a picture of bytes. The
 /// result is as wide and high as the longer of the opposite sides, at least one pixel.
@@ -79,9 +77,9 @@ fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
         if top[column].abs() <= 1e-10 || top[column].is_nan() {
             return None;
         }
-        for (_, row) in rows.iter_mut().enumerate().filter(|(index, _)| *index != column) {
-            let factor = row[column] / top[column];
-            row.iter_mut().zip(top).for_each(|(value, above)| *value -= factor * above);
+        for other in (0..8).filter(|&other| other != column) {
+            let factor = rows[other][column] / top[column];
+            rows[other].iter_mut().zip(top).for_each(|(value, above)| *value -= factor * above);
         }
     }
     Some(std::array::from_fn(|index| rows[index][8] / rows[index][index]))
@@ -122,12 +120,10 @@ fn taps(position: f64, size: usize) -> ([usize; 4], [f64; 4]) {
     let last = size.saturating_sub(1);
     let position = if position.is_nan() { 0.0 } else { position.clamp(-4.0, size as f64 + 4.0) };
     let floor = position.floor();
-    let t = position - floor;
     // In range after the clamp above and the one below.
     let pixel = |offset: f64| (floor + offset).clamp(0.0, last as f64) as usize;
-    let near = |d: f64| ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0;
-    let far = |d: f64| ((A * d - 5.0 * A) * d + 8.0 * A) * d - 4.0 * A;
-    ([pixel(-1.0), pixel(0.0), pixel(1.0), pixel(2.0)], [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)])
+    let weights = cubic((position - floor) as f32).map(f64::from);
+    ([pixel(-1.0), pixel(0.0), pixel(1.0), pixel(2.0)], weights)
 }
 
 #[cfg(test)]

@@ -25,6 +25,17 @@ pub fn checked_area(width: usize, height: usize) -> Result<usize, StepError> {
     }
 }
 
+/// Checks the parameter `size = [height, width]` of a step.
+///
+/// # Errors
+/// [`StepError::Parameter`] when a side is 0, [`StepError::TooLarge`].
+pub fn check_parameter([height, width]: [usize; 2]) -> Result<(), StepError> {
+    if width == 0 || height == 0 {
+        return Err(StepError::parameter("size", "at least 1 pixel each", format!("[{height}, {width}]")));
+    }
+    checked_area(width, height).map(|_| ())
+}
+
 /// How `image` lies in the user's picture: what the steps before said, or that it is the user's picture itself.
 pub fn geometry<'a>(context: &'a mut Context, image: &Image) -> &'a mut Geometry {
     context.geometry.get_or_insert_with(|| Geometry::identity(image.width(), image.height()))

@@ -12,6 +12,7 @@ use half_pixel::Position;
 use lehr_tensor::DataType;
 use serde::{Deserialize, Serialize};
 
+pub(super) use opencv::cubic;
 pub use target::Target;
 
 use super::size::{checked_area, geometry};
