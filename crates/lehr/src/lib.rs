@@ -54,3 +54,8 @@ pub use lehr_runtime::{
 pub use lehr_tensor::{DataType, Tensor};
 pub use model::{Examined, LoadOptions, Model, ModelError, ModelOptions};
 pub use predict::{Carried, PredictError, Predictor, Timings, bundled_pipeline, signature};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
