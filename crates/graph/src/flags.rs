@@ -44,6 +44,8 @@ flags! {
     TRAINING = 12;
     /// Stands for an operator that this build does not know.
     OPAQUE = 13;
+    /// Gives the elements of its first input in the same order, under another shape at most.
+    SAME_ORDER = 14;
 }
 
 impl Flags {

@@ -16,6 +16,7 @@ use crate::ids::{NodeId, ValueId};
 use crate::infer::{InferCx, refine_readers};
 use crate::op::{Op, OpRef};
 use crate::origin::Origin;
+use crate::signature::Signature;
 use crate::types::{TensorType, ValueType};
 use crate::verify::describe_value;
 
@@ -99,6 +100,16 @@ struct NewNode {
     name: Arc<str>,
     /// That of an inlined node; others get the origins of what they replace.
     origin: Option<Origin>,
+}
+
+/// A new node of a patch.
+pub struct NodeView<'a> {
+    /// Its operator.
+    pub op: &'a dyn Op,
+    /// The types around it.
+    pub io: Signature<'a>,
+    /// Whether it depends on constants only, so that nothing of it is left at run time.
+    pub is_constant: bool,
 }
 
 /// A patch under construction.
@@ -328,6 +339,32 @@ impl Patch {
             }
         }
         dying
+    }
+
+    /// Visits the new nodes in order.
+    pub fn each_node<'a>(&'a self, graph: &'a Graph, visit: &mut dyn FnMut(NodeView<'a>)) {
+        let mut constant: Vec<bool> = self.values.iter().map(|value| value.constant.is_some()).collect();
+        for node in &self.nodes {
+            let ty = |value: PatchValue| match value {
+                PatchValue::Old(id) => graph.value(id).ty(),
+                PatchValue::New(index) => &self.values[index].ty,
+            };
+            let contents = |value: PatchValue| match value {
+                PatchValue::Old(id) => graph.constant(id),
+                PatchValue::New(index) => self.values[index].constant.as_ref(),
+            };
+            let io = Signature {
+                inputs: node.inputs.iter().map(|v| v.map(ty)).collect(),
+                constants: node.inputs.iter().map(|v| v.and_then(contents)).collect(),
+                outputs: self.values[node.outputs.clone()].iter().map(|value| &value.ty).collect(),
+            };
+            let is_constant = node.inputs.iter().flatten().all(|&v| match v {
+                PatchValue::Old(id) => graph.constant(id).is_some(),
+                PatchValue::New(index) => constant[index],
+            });
+            node.outputs.clone().for_each(|index| constant[index] = is_constant);
+            visit(NodeView { op: &*node.op, io, is_constant });
+        }
     }
 
     /// Puts the patch in place. `made_by` names the pass.

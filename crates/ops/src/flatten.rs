@@ -6,7 +6,7 @@ use crate::axis::resolve_axis;
 
 declare_op! {
     /// The same elements as a matrix: the axes before `axis` become rows, the others columns.
-    pub struct Flatten("", "Flatten", 25) inputs(1, 1) outputs(1, 1) flags(DATA_MOVEMENT) {
+    pub struct Flatten("", "Flatten", 25) inputs(1, 1) outputs(1, 1) flags(DATA_MOVEMENT, SAME_ORDER) {
         /// First axis of the columns, up to the rank; may be negative.
         axis: i64 = 1,
     }

@@ -5,7 +5,7 @@ use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
 declare_op! {
     /// The input, of whatever kind.
     pub struct Identity("", "Identity", 25) inputs(1, 1) outputs(1, 1)
-    flags(ELEMENTWISE, MONOTONE, ODD, IDEMPOTENT, DATA_MOVEMENT) {}
+    flags(ELEMENTWISE, MONOTONE, ODD, IDEMPOTENT, DATA_MOVEMENT, SAME_ORDER) {}
 }
 
 impl Op for Identity {

@@ -7,7 +7,7 @@ use crate::symbolic::forward_known;
 
 declare_op! {
     /// The same elements in another shape: input 1, in which 0 copies a size and one -1 takes the rest.
-    pub struct Reshape("", "Reshape", 25) inputs(2, 2) outputs(1, 1) flags(DATA_MOVEMENT)
+    pub struct Reshape("", "Reshape", 25) inputs(2, 2) outputs(1, 1) flags(DATA_MOVEMENT, SAME_ORDER)
     read(Self::read) {
         /// A zero in the shape means zero, instead of the size at the same place of the input.
         allowzero: bool = false,

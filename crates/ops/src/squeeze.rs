@@ -7,7 +7,7 @@ use crate::symbolic::forward_known;
 
 declare_op! {
     /// Removes the axes in input 1, which have size 1; without it, all axes of size 1.
-    pub struct Squeeze("", "Squeeze", 25) inputs(1, 2) outputs(1, 1) flags(DATA_MOVEMENT)
+    pub struct Squeeze("", "Squeeze", 25) inputs(1, 2) outputs(1, 1) flags(DATA_MOVEMENT, SAME_ORDER)
     read(Self::read) {}
 }
 

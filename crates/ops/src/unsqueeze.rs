@@ -7,7 +7,7 @@ use crate::symbolic::forward_known;
 
 declare_op! {
     /// Inserts axes of size 1 at the positions (of the result) in input 1.
-    pub struct Unsqueeze("", "Unsqueeze", 25) inputs(2, 2) outputs(1, 1) flags(DATA_MOVEMENT)
+    pub struct Unsqueeze("", "Unsqueeze", 25) inputs(2, 2) outputs(1, 1) flags(DATA_MOVEMENT, SAME_ORDER)
     read(Self::read) {}
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use lehr_graph::verify::describe_node;
 use lehr_graph::{Graph, NodeId};
 
-use crate::pass::{Changed, OptLevel, Pass, PassCx, PassError, PassInfo};
+use crate::pass::{Changed, Exactness, OptLevel, Pass, PassCx, PassError, PassInfo};
 
 /// The pass.
 pub struct EliminateDeadCode;
@@ -15,6 +16,7 @@ impl Pass for EliminateDeadCode {
             name: "eliminate_dead_code",
             doc: "removes nodes, and captures of subgraphs, that nobody reads",
             level: OptLevel::O1,
+            exactness: Exactness::BitExact,
         }
     }
 
@@ -32,7 +34,7 @@ impl Pass for EliminateDeadCode {
                 cx.note(graph, id, format!("value '{name}' is kept"));
                 continue;
             }
-            if !cx.permit() {
+            if !cx.permit(|| describe_node(graph, id)) {
                 break;
             }
             graph.remove_node(id);
@@ -52,7 +54,7 @@ fn drop_captures(graph: &mut Graph, id: NodeId, cx: &mut PassCx<'_>) -> bool {
     };
     let unused: Vec<usize> = (0..count).filter(|&i| is_unused(i)).collect();
     let Some(start) = node.inputs().len().checked_sub(count) else { return false };
-    if unused.is_empty() || !cx.permit() {
+    if unused.is_empty() || !cx.permit(|| describe_node(graph, id)) {
         return false;
     }
     let mut inner: Vec<Graph> = subgraphs.into_iter().map(|g| (**g).clone()).collect();

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use lehr_graph::verify::MAX_NESTING;
+use lehr_graph::verify::{MAX_NESTING, describe_node, describe_value};
 use lehr_graph::{Def, Flags, Graph, NodeId, Op, ValueId};
 
-use crate::pass::{Changed, OptLevel, Pass, PassCx, PassError, PassInfo};
+use crate::pass::{Changed, Exactness, OptLevel, Pass, PassCx, PassError, PassInfo};
 
 /// The pass.
 pub struct EliminateDuplicates;
@@ -16,6 +16,7 @@ impl Pass for EliminateDuplicates {
             name: "eliminate_duplicates",
             doc: "merges equal constants and equal computations",
             level: OptLevel::O1,
+            exactness: Exactness::BitExact,
         }
     }
 
@@ -41,7 +42,7 @@ fn merge_constants(graph: &mut Graph, cx: &mut PassCx<'_>) -> usize {
             None => same_hash.push(id),
             Some(_) if cx.is_kept(graph, id) => {}
             Some(first) => {
-                if !cx.permit() {
+                if !cx.permit(|| describe_value(graph, id)) {
                     break;
                 }
                 graph.replace_uses(id, first);
@@ -69,7 +70,7 @@ fn merge_nodes(graph: &mut Graph, cx: &mut PassCx<'_>) -> usize {
             cx.note(graph, id, "one of its results is kept");
             continue;
         }
-        if !cx.permit() {
+        if !cx.permit(|| describe_node(graph, id)) {
             break;
         }
         merge(graph, first, id);

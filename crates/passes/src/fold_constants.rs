@@ -11,7 +11,8 @@ use lehr_ops::gather::Gather;
 use lehr_ops::r#if::If;
 use lehr_tensor::{DataType, Tensor};
 
-use crate::pass::{OptLevel, PassCx, PassInfo};
+use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
+use crate::pattern::{Match, Pattern, node};
 use crate::rewrite::{Reject, Rewrite};
 
 /// The rewrite.
@@ -28,16 +29,20 @@ impl Rewrite for FoldConstants {
             name: "fold_constants",
             doc: "evaluates what depends on constants only, and inlines branches with a constant condition",
             level: OptLevel::O1,
+            exactness: Exactness::BitExact,
         }
     }
 
-    fn is_root(&self, op: &dyn Op) -> bool {
-        let flags = op.flags();
-        let never = [Flags::RANDOM, Flags::OPAQUE].iter().any(|&f| flags.contains(f));
-        !never && (op.is::<If>() || !flags.contains(Flags::CONTROL_FLOW))
+    fn pattern(&self) -> Pattern {
+        node(|op| {
+            let flags = op.flags();
+            let never = [Flags::RANDOM, Flags::OPAQUE].iter().any(|&f| flags.contains(f));
+            !never && (op.is::<If>() || !flags.contains(Flags::CONTROL_FLOW))
+        })
     }
 
-    fn apply(&self, id: NodeId, patch: &mut PatchBuilder<'_>, cx: &PassCx<'_>) -> Result<(), Reject> {
+    fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, cx: &PassCx<'_>) -> Result<(), Reject> {
+        let id = found.root();
         let graph = patch.graph();
         if let Some(op) = graph.node(id).op().downcast_ref::<If>() {
             return inline_branch(op, id, patch);

@@ -12,13 +12,16 @@
 //! - The result depends on the graph and the options alone.
 #![forbid(unsafe_code)]
 
+pub mod bisect;
 pub mod check;
+pub mod cost_model;
 pub mod eliminate_dead_code;
 pub mod eliminate_duplicates;
 pub mod fold_constants;
 pub mod manager;
 pub mod materialise_shapes;
 pub mod pass;
+pub mod pattern;
 pub mod pipeline;
 pub mod remove_identities;
 pub mod rewrite;
@@ -26,7 +29,8 @@ pub mod rewrite;
 mod testing;
 
 pub use check::Check;
+pub use cost_model::{CostModel, Roofline, Totals};
 pub use manager::{Options, PassManager, Report};
-pub use pass::{Changed, OptLevel, Pass, PassCx, PassError, PassInfo};
+pub use pass::{Changed, Exactness, OptLevel, Pass, PassCx, PassError, PassInfo};
 pub use pipeline::pipeline;
 pub use rewrite::{Reject, Rewrite, Rewriter};

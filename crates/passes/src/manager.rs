@@ -10,7 +10,8 @@ use lehr_graph::verify::{Level, MAX_NESTING, VerifyError, verify};
 use lehr_graph::{Graph, NodeId, ValueType};
 
 use crate::check::{Check, Checker};
-use crate::pass::{Note, Pass, PassCx, PassError};
+use crate::cost_model::{CostModel, Roofline, Totals};
+use crate::pass::{Edit, Exactness, Note, Pass, PassCx, PassError, PassInfo};
 
 /// Passes that are repeated together until none of them changes anything.
 pub struct Stage {
@@ -37,12 +38,18 @@ pub struct Options {
     pub stop_after: Option<String>,
     /// Passes that are left out.
     pub disable: BTreeSet<String>,
-    /// Make only this many edits: halving it finds the guilty one.
-    pub bisect: Option<usize>,
+    /// The only passes that are run, unless empty.
+    pub only: BTreeSet<String>,
+    /// Run bit-exact passes only.
+    pub exact: bool,
+    /// Make only this many edits.
+    pub max_edits: Option<usize>,
     /// Names of values that must stay alive and visible; rewrites over them are refused.
     pub keep: BTreeSet<String>,
     /// Most bytes of a folded constant that is larger than what it is computed from.
     pub fold_limit: usize,
+    /// By which moves are justified.
+    pub cost_model: Arc<dyn CostModel>,
 }
 
 impl Default for Options {
@@ -52,18 +59,34 @@ impl Default for Options {
             check: None,
             stop_after: None,
             disable: BTreeSet::new(),
-            bisect: None,
+            only: BTreeSet::new(),
+            exact: false,
+            max_edits: None,
             keep: BTreeSet::new(),
             fold_limit: 64 << 10,
+            cost_model: Arc::new(Roofline::default()),
         }
     }
 }
 
-/// Times and edits of one pass.
+impl Options {
+    /// Whether a pass is run.
+    fn wants(&self, pass: &PassInfo) -> bool {
+        let chosen = self.only.is_empty() || self.only.contains(pass.name);
+        let allowed = !self.exact || pass.exactness == Exactness::BitExact;
+        chosen && allowed && !self.disable.contains(pass.name)
+    }
+}
+
+/// Times, edits and effect of one pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The pass.
     pub pass: &'static str,
+    /// Its error class.
+    pub exactness: Exactness,
+    /// What it changed.
+    pub effect: Effect,
     /// How often it ran over the outermost graph.
     pub runs: usize,
     /// Its edits.
@@ -72,17 +95,42 @@ pub struct Row {
     pub time: Duration,
 }
 
+/// By how much a pass changed a graph; what became less is negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// Nodes, those of subgraphs included.
+    pub nodes: i64,
+    /// Bytes of constants.
+    pub parameter_bytes: i64,
+    /// Multiply-accumulates, with every symbol at [`Totals::HINT`].
+    pub macs: i64,
+    /// Bytes read and written, likewise.
+    pub bytes: i64,
+}
+
+impl Effect {
+    fn add(&mut self, before: &Totals, after: &Totals) {
+        let change = |before: u64, after: u64| after.cast_signed().saturating_sub(before.cast_signed());
+        self.nodes += change(before.nodes as u64, after.nodes as u64);
+        self.parameter_bytes += change(before.parameter_bytes, after.parameter_bytes);
+        self.macs += change(before.macs, after.macs);
+        self.bytes += change(before.bytes, after.bytes);
+    }
+}
+
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// One row per pass in the order of their first run.
     pub rows: Vec<Row>,
+    /// The edits in order.
+    pub log: Vec<Edit>,
     /// Why rewrites did not fire.
     pub notes: Vec<Note>,
-    /// All edits.
+    /// How many edits there were.
     pub edits: usize,
-    /// Nodes before and after, without those of subgraphs.
-    pub nodes: (usize, usize),
+    /// Size of the graph before and after.
+    pub totals: (Totals, Totals),
     /// Why results could not be checked although that was asked for.
     pub unchecked: Option<String>,
 }
@@ -95,7 +143,7 @@ impl fmt::Display for Report {
             let ms = row.time.as_secs_f64() * 1e3;
             writeln!(f, "{:<24} {:>5} {:>7} {ms:>10.2}", row.pass, row.runs, row.edits)?;
         }
-        write!(f, "{} nodes became {}", self.nodes.0, self.nodes.1)?;
+        write!(f, "{} nodes became {}", self.totals.0.nodes, self.totals.1.nodes)?;
         match &self.unchecked {
             Some(reason) => write!(f, "; results were not checked: {reason}"),
             None => Ok(()),
@@ -154,12 +202,18 @@ impl PassManager {
                 break;
             }
         }
-        Ok(run.finish(graph))
+        Ok(run.finish())
     }
 
     fn check_names(&self, options: &Options) -> Result<(), PassError> {
         let known: Vec<_> = self.passes().map(|pass| pass.info().name.to_owned()).collect();
-        match options.disable.iter().chain(&options.stop_after).find(|name| !known.contains(name)) {
+        match options
+            .disable
+            .iter()
+            .chain(&options.only)
+            .chain(&options.stop_after)
+            .find(|name| !known.contains(name))
+        {
             Some(name) => Err(PassError::UnknownPass { name: name.clone(), known }),
             None => Ok(()),
         }
@@ -187,7 +241,8 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(graph: &Graph, options: &'a Options, observe: Observer<'a>) -> Result<Self, PassError> {
         let level = if options.verify || options.check.is_some() { Some(start_level(graph)?) } else { None };
-        let mut report = Report { nodes: (graph.n_nodes(), 0), ..Report::default() };
+        let totals = Totals::of(graph);
+        let mut report = Report { totals: (totals, totals), ..Report::default() };
         let checker = match options.check.as_ref().map(|check| Checker::new(graph, check)) {
             Some(Ok(checker)) => Some(checker),
             Some(Err(reason)) => {
@@ -196,7 +251,7 @@ impl<'a> Run<'a> {
             }
             None => None,
         };
-        let cx = PassCx::new(&options.keep, options.fold_limit, options.bisect);
+        let cx = PassCx::new(&options.keep, options.fold_limit, &*options.cost_model, options.max_edits);
         Ok(Self { options, observe, cx, level, checker, report })
     }
 
@@ -205,7 +260,7 @@ impl<'a> Run<'a> {
             let before = self.cx.edits();
             for pass in &stage.passes {
                 let name = pass.info().name;
-                if self.options.disable.contains(name) {
+                if !self.options.wants(&pass.info()) {
                     continue;
                 }
                 self.pass(&**pass, graph)?;
@@ -221,42 +276,58 @@ impl<'a> Run<'a> {
     }
 
     fn pass(&mut self, pass: &dyn Pass, graph: &mut Graph) -> Result<(), PassError> {
-        let name = pass.info().name;
+        let info = pass.info();
+        let name = info.name;
         let before = self.cx.edits();
         let start = Instant::now();
         self.cx.enter(name);
         let result = run_nested(pass, graph, &mut self.cx, 1);
         let edits = self.cx.edits() - before;
-        self.record(name, edits, start.elapsed());
+        self.record(info, edits, start.elapsed(), graph);
         result?;
         if edits == 0 {
             return Ok(());
         }
         (self.observe)(name, graph);
         if let Some(level) = self.level {
-            verify(graph, level).map_err(|errors| PassError::Broken { pass: name.into(), errors })?;
+            verify(graph, level).map_err(|errors| PassError::Broken {
+                pass: name.into(),
+                edit: self.cx.log().last().cloned(),
+                errors,
+            })?;
         }
         if let Some(checker) = &mut self.checker {
-            checker.compare(graph).map_err(|source| PassError::Mismatch { pass: name.into(), source })?;
+            checker.compare(graph).map_err(|source| PassError::Mismatch {
+                pass: name.into(),
+                edit: self.cx.log().last().cloned(),
+                source,
+            })?;
         }
         Ok(())
     }
 
-    fn record(&mut self, pass: &'static str, edits: usize, time: Duration) {
-        match self.report.rows.iter_mut().find(|row| row.pass == pass) {
-            Some(row) => {
-                row.runs += 1;
-                row.edits += edits;
-                row.time += time;
-            }
-            None => self.report.rows.push(Row { pass, runs: 1, edits, time }),
+    fn record(&mut self, info: PassInfo, edits: usize, time: Duration, graph: &Graph) {
+        let rows = &mut self.report.rows;
+        let at = rows.iter().position(|row| row.pass == info.name).unwrap_or_else(|| {
+            let (pass, exactness) = (info.name, info.exactness);
+            let effect = Effect::default();
+            rows.push(Row { pass, exactness, effect, runs: 0, edits: 0, time: Duration::ZERO });
+            rows.len() - 1
+        });
+        let Some(row) = rows.get_mut(at) else { return };
+        row.runs += 1;
+        row.edits += edits;
+        row.time += time;
+        if edits > 0 {
+            let after = Totals::of(graph);
+            row.effect.add(&self.report.totals.1, &after);
+            self.report.totals.1 = after;
         }
     }
 
-    fn finish(mut self, graph: &Graph) -> Report {
-        self.report.nodes.1 = graph.n_nodes();
+    fn finish(mut self) -> Report {
         self.report.edits = self.cx.edits();
-        self.report.notes = self.cx.into_notes();
+        (self.report.log, self.report.notes) = self.cx.into_records();
         self.report
     }
 }
@@ -337,11 +408,12 @@ fn refine_captures(inner: &mut Graph, outer: &[Option<ValueType>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pass::{Changed, OptLevel, PassInfo};
+    use crate::pass::{Changed, OptLevel};
+    use crate::pattern::{Match, Pattern, node_of};
     use crate::pipeline::pipeline;
     use crate::rewrite::{Reject, Rewrite, Rewriter};
     use crate::testing::{graph, text};
-    use lehr_graph::{Op, Origin, PatchBuilder};
+    use lehr_graph::{Origin, PatchBuilder};
     use lehr_ops::{abs::Abs, neg::Neg};
 
     const CHAIN: &str = "graph { input %x: f32[N,2]
@@ -353,15 +425,15 @@ mod tests {
 
     impl Rewrite for Swap {
         fn info(&self) -> PassInfo {
-            PassInfo { name: "swap", doc: "for tests", level: OptLevel::O1 }
+            PassInfo { name: "swap", doc: "for tests", level: OptLevel::O1, exactness: Exactness::BitExact }
         }
 
-        fn is_root(&self, op: &dyn Op) -> bool {
-            op.is::<Abs>()
+        fn pattern(&self) -> Pattern {
+            node_of::<Abs>()
         }
 
-        fn apply(&self, id: NodeId, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
-            let node = patch.graph().node(id);
+        fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
+            let node = patch.graph().node(found.root());
             let new = patch.node((self.0)(), &[node.input(0).map(Into::into)], 1)?;
             patch.replace(node.outputs()[0], new[0]);
             Ok(())
@@ -373,7 +445,7 @@ mod tests {
 
     impl Pass for Vandal {
         fn info(&self) -> PassInfo {
-            PassInfo { name: "vandal", doc: "for tests", level: OptLevel::O1 }
+            PassInfo { name: "vandal", doc: "for tests", level: OptLevel::O1, exactness: Exactness::BitExact }
         }
 
         fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, PassError> {
@@ -383,7 +455,7 @@ mod tests {
                 let own = graph.node(node).outputs()[0];
                 graph.set_input(node, 0, Some(own));
             }
-            cx.permit();
+            cx.permit(String::new);
             Ok(Changed(1))
         }
     }
@@ -436,8 +508,8 @@ mod tests {
             pipeline(OptLevel::O1).run(&mut g, &options).map(|report| (g.n_nodes(), report.edits))
         };
         assert_eq!(nodes(|_| {}).unwrap(), (1, 3));
-        assert_eq!(nodes(|o| o.bisect = Some(2)).unwrap(), (2, 2));
-        assert_eq!(nodes(|o| o.bisect = Some(0)).unwrap(), (4, 0));
+        assert_eq!(nodes(|o| o.max_edits = Some(2)).unwrap(), (2, 2));
+        assert_eq!(nodes(|o| o.max_edits = Some(0)).unwrap(), (4, 0));
         assert_eq!(nodes(|o| o.disable = ["remove_identities".into()].into()).unwrap(), (4, 0));
         assert_eq!(nodes(|o| o.stop_after = Some("materialise_shapes".into())).unwrap(), (4, 0));
         let error = nodes(|o| o.stop_after = Some("nonsense".into())).unwrap_err().to_string();

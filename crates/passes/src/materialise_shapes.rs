@@ -1,10 +1,11 @@
 //! Values whose contents are known without running anything become constants: the sizes of statically shaped values and
 //! what is computed from them.
 
-use lehr_graph::{NodeId, Op, PatchBuilder, ValueId};
+use lehr_graph::{PatchBuilder, ValueId};
 use lehr_tensor::{Tensor, Wide};
 
-use crate::pass::{OptLevel, PassCx, PassInfo};
+use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
+use crate::pattern::{Match, Pattern, node};
 use crate::rewrite::{Reject, Rewrite};
 
 /// The rewrite.
@@ -16,14 +17,16 @@ impl Rewrite for MaterialiseShapes {
             name: "materialise_shapes",
             doc: "turns integer tensors whose contents inference knows into constants",
             level: OptLevel::O1,
+            exactness: Exactness::BitExact,
         }
     }
 
-    fn is_root(&self, _op: &dyn Op) -> bool {
-        true
+    fn pattern(&self) -> Pattern {
+        node(|_| true)
     }
 
-    fn apply(&self, node: NodeId, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
+    fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
+        let node = found.root();
         for &output in patch.graph().node(node).outputs() {
             if patch.graph().value(output).uses().is_empty() {
                 continue;

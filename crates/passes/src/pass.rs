@@ -9,6 +9,7 @@ use lehr_graph::verify::{VerifyError, describe_node, describe_value};
 use lehr_graph::{Graph, NodeId, Patch, PatchValue, ValueId};
 
 use crate::check::CheckError;
+use crate::cost_model::CostModel;
 use crate::rewrite::Reject;
 
 /// How much is done.
@@ -54,6 +55,29 @@ impl FromStr for OptLevel {
     }
 }
 
+/// How far float results may move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exactness {
+    /// Every bit stays.
+    BitExact,
+    /// Single operations become others that are equal but for rounding (`x / 3` and `x · 0.333…`), or are left out.
+    Rounding,
+    /// Sums and products are taken in another order, or constants are multiplied together beforehand; relative error is
+    /// that of the length of the longest sum.
+    Reassociation,
+}
+
+impl Exactness {
+    /// As it is printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BitExact => "bit-exact",
+            Self::Rounding => "rounding",
+            Self::Reassociation => "reassociation",
+        }
+    }
+}
+
 /// The fixed facts of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassInfo {
@@ -63,6 +87,8 @@ pub struct PassInfo {
     pub doc: &'static str,
     /// Lowest level whose pipeline runs it.
     pub level: OptLevel,
+    /// Its error class; `exact` runs bit-exact passes only.
+    pub exactness: Exactness,
 }
 
 /// How many edits a pass made.
@@ -111,6 +137,8 @@ pub enum PassError {
     Broken {
         /// The guilty pass.
         pass: String,
+        /// Its last edit.
+        edit: Option<Edit>,
         /// What is broken.
         errors: Vec<VerifyError>,
     },
@@ -119,6 +147,8 @@ pub enum PassError {
     Mismatch {
         /// The guilty pass.
         pass: String,
+        /// Its last edit.
+        edit: Option<Edit>,
         /// What differs.
         source: CheckError,
     },
@@ -149,13 +179,26 @@ pub struct Note {
     pub reason: String,
 }
 
+/// An edit that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The pass.
+    pub pass: &'static str,
+    /// Which edit of the run it was, from 1.
+    pub number: usize,
+    /// The value that was replaced, or the node that was changed.
+    pub place: String,
+}
+
 /// What a pass sees besides the graph: permission for each edit, kept values, limits, and where reasons go.
 pub struct PassCx<'a> {
     pass: &'static str,
     keep: &'a BTreeSet<String>,
     fold_limit: usize,
+    cost_model: &'a dyn CostModel,
     left: Option<usize>,
     edits: usize,
+    log: Vec<Edit>,
     notes: Vec<Note>,
 }
 
@@ -164,8 +207,13 @@ const MAX_NOTES: usize = 10_000;
 
 impl<'a> PassCx<'a> {
     /// A context; at most `left` edits are permitted.
-    pub fn new(keep: &'a BTreeSet<String>, fold_limit: usize, left: Option<usize>) -> Self {
-        Self { pass: "", keep, fold_limit, left, edits: 0, notes: Vec::new() }
+    pub fn new(
+        keep: &'a BTreeSet<String>,
+        fold_limit: usize,
+        cost_model: &'a dyn CostModel,
+        left: Option<usize>,
+    ) -> Self {
+        Self { pass: "", keep, fold_limit, cost_model, left, edits: 0, log: Vec::new(), notes: Vec::new() }
     }
 
     pub(crate) fn enter(&mut self, pass: &'static str) {
@@ -187,20 +235,28 @@ impl<'a> PassCx<'a> {
         self.left == Some(0)
     }
 
-    /// Counts an edit that is about to be made; when this is `false` it must not be made.
-    pub fn permit(&mut self) -> bool {
+    /// Counts an edit that is about to be made at `place`; when this is `false` it must not be made.
+    pub fn permit(&mut self, place: impl FnOnce() -> String) -> bool {
         match &mut self.left {
             Some(0) => return false,
             Some(left) => *left -= 1,
             None => {}
         }
         self.edits += 1;
+        if self.log.len() < MAX_NOTES {
+            self.log.push(Edit { pass: self.pass, number: self.edits, place: place() });
+        }
         true
     }
 
     /// Most bytes of a folded constant that is larger than what it is computed from.
     pub fn fold_limit(&self) -> usize {
         self.fold_limit
+    }
+
+    /// The cost model by which moves are justified.
+    pub fn cost_model(&self) -> &'a dyn CostModel {
+        self.cost_model
     }
 
     /// Whether the value must stay alive and visible under its name.
@@ -223,8 +279,8 @@ impl<'a> PassCx<'a> {
         &self.notes
     }
 
-    pub(crate) fn into_notes(self) -> Vec<Note> {
-        self.notes
+    pub(crate) fn into_records(self) -> (Vec<Edit>, Vec<Note>) {
+        (self.log, self.notes)
     }
 
     /// Commits a patch.
@@ -239,10 +295,16 @@ impl<'a> PassCx<'a> {
         if let Some(value) = self.lost(graph, &patch) {
             return Err(Reject::because(format!("value {} is kept", describe_value(graph, value))));
         }
+        let place = patch.replaced().next().map(|(old, _)| describe_value(graph, old)).unwrap_or_default();
         let done =
             patch.commit(graph, self.pass).map_err(|error: PatchError| Reject::because(error.to_string()))?;
-        self.permit();
+        self.permit(|| place);
         Ok(done)
+    }
+
+    /// The edits so far.
+    pub fn log(&self) -> &[Edit] {
+        &self.log
     }
 
     /// A kept value that would not exist any more after the patch.

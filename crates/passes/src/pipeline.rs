@@ -1,4 +1,4 @@
-//! The named pipelines.
+//! The passes in their order.
 
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
@@ -11,11 +11,17 @@ use crate::rewrite::Rewriter;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
 pub fn pipeline(level: OptLevel) -> PassManager {
-    let mut stages = Vec::new();
-    if level >= OptLevel::O1 {
-        stages.push(Stage { name: "simplify", passes: simplify() });
-    }
-    PassManager::new(level.name(), stages)
+    let stages = stages().into_iter().map(|(name, mut passes)| {
+        passes.retain(|pass| pass.info().level <= level);
+        Stage { name, passes }
+    });
+    let stages = stages.filter(|stage| level > OptLevel::O0 && !stage.passes.is_empty());
+    PassManager::new(level.name(), stages.collect())
+}
+
+/// All passes: a pass is left out below its own level.
+fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
+    vec![("simplify", simplify())]
 }
 
 fn simplify() -> Vec<Box<dyn Pass>> {

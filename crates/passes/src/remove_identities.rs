@@ -2,7 +2,7 @@
 //! sizes make them do nothing. Only what is exact to the bit counts: `x + 0.0` turns `-0.0` into `0.0` and stays.
 
 use lehr_graph::dim::Dim;
-use lehr_graph::{Flags, NodeId, Op, PatchBuilder, Shape, Signature, ValueId, ValueType};
+use lehr_graph::{Flags, Op, PatchBuilder, Shape, Signature, ValueId, ValueType};
 use lehr_ops::{
     add::Add, and::And, bitwise_or::BitwiseOr, bitwise_xor::BitwiseXor, cast::Cast, cast_like::CastLike,
     clip::Clip, concat::Concat, div::Div, expand::Expand, flatten::Flatten, identity::Identity, max::Max,
@@ -11,7 +11,8 @@ use lehr_ops::{
 };
 use lehr_tensor::{DataType, Tensor, Wide};
 
-use crate::pass::{OptLevel, PassCx, PassInfo};
+use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
+use crate::pattern::{Match, Pattern, node};
 use crate::rewrite::{Reject, Rewrite};
 
 /// The rewrite.
@@ -23,15 +24,16 @@ impl Rewrite for RemoveIdentities {
             name: "remove_identities",
             doc: "removes nodes that give back one of their inputs",
             level: OptLevel::O1,
+            exactness: Exactness::BitExact,
         }
     }
 
-    fn is_root(&self, op: &dyn Op) -> bool {
-        let flags = op.flags();
-        !flags.contains(Flags::OPAQUE) && !flags.contains(Flags::CONTROL_FLOW)
+    fn pattern(&self) -> Pattern {
+        node(|op| ![Flags::OPAQUE, Flags::CONTROL_FLOW].iter().any(|&flag| op.flags().contains(flag)))
     }
 
-    fn apply(&self, id: NodeId, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
+    fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
+        let id = found.root();
         let graph = patch.graph();
         let node = graph.node(id);
         let Some((&output, others)) = node.outputs().split_first() else { return Err(Reject::NoEffect) };

@@ -1,11 +1,13 @@
-//! Local rewrites: a root operator, a check, and a patch; driven by a worklist until nothing fires any more.
+//! Local rewrites: a pattern, a check, and a patch; driven by a worklist until nothing fires any more.
 
 use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 
-use lehr_graph::{Graph, NodeId, Op, OpError, PatchBuilder, Use, ValueId};
+use lehr_graph::{Graph, Node, NodeId, OpError, Patch, PatchBuilder, Use, ValueId};
 
+use crate::cost_model::gain;
 use crate::pass::{Changed, Pass, PassCx, PassError, PassInfo};
+use crate::pattern::{Match, Pattern};
 
 /// Why a rewrite did not fire at a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,19 +31,24 @@ impl From<OpError> for Reject {
     }
 }
 
-/// A rewrite rooted at one node.
+/// A rewrite: what it looks for, and what takes its place.
 pub trait Rewrite: Send + Sync {
     /// The fixed facts.
     fn info(&self) -> PassInfo;
 
-    /// Whether a node with this operator can be the root.
-    fn is_root(&self, op: &dyn Op) -> bool;
+    /// What it looks for.
+    fn pattern(&self) -> Pattern;
 
-    /// Fills `patch` with the rewrite at `node`.
+    /// Fills `patch` with what takes the place of the match.
     ///
     /// # Errors
     /// [`Reject`] when it does not apply.
-    fn apply(&self, node: NodeId, patch: &mut PatchBuilder<'_>, cx: &PassCx<'_>) -> Result<(), Reject>;
+    fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, cx: &PassCx<'_>) -> Result<(), Reject>;
+
+    /// Whether the rewrite is a trade that the cost model must approve of.
+    fn must_pay(&self) -> bool {
+        false
+    }
 }
 
 /// Runs a [`Rewrite`] as a pass: at every node, and again wherever a rewrite changed the surroundings.
@@ -53,6 +60,7 @@ impl<R: Rewrite> Pass for Rewriter<R> {
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, PassError> {
+        let pattern = self.0.pattern();
         let mut work = Worklist::default();
         graph.topological_order().into_iter().for_each(|id| work.push(id));
         // Each node may be rewritten a few times, and so may what comes of it.
@@ -62,13 +70,11 @@ impl<R: Rewrite> Pass for Rewriter<R> {
             if cx.is_exhausted() {
                 break;
             }
-            let Some(node) = graph.get_node(id) else { continue };
-            if !self.0.is_root(node.op()) {
+            if graph.get_node(id).is_none_or(|node| is_unread(graph, node)) {
                 continue;
             }
-            let mut builder = PatchBuilder::new(graph);
-            let result = self.0.apply(id, &mut builder, cx).map(|()| builder.finish());
-            match result.and_then(|patch| cx.commit(graph, patch)) {
+            let patch = self.patch(&pattern, id, graph, cx);
+            match patch.and_then(|patch| cx.commit(graph, patch)) {
                 Err(Reject::NoEffect) => {}
                 Err(Reject::Because(reason)) => cx.note(graph, id, reason),
                 Ok(done) => {
@@ -85,6 +91,26 @@ impl<R: Rewrite> Pass for Rewriter<R> {
         }
         Ok(Changed(changed))
     }
+}
+
+impl<R: Rewrite> Rewriter<R> {
+    fn patch(&self, pattern: &Pattern, id: NodeId, graph: &Graph, cx: &PassCx<'_>) -> Result<Patch, Reject> {
+        let found = pattern.match_node(graph, id)?;
+        let mut builder = PatchBuilder::new(graph);
+        self.0.apply(&found, &mut builder, cx)?;
+        let patch = builder.finish();
+        if self.0.must_pay() && !patch.is_empty() {
+            let gain = gain(cx.cost_model(), graph, &patch)?;
+            if gain <= 0.0 {
+                return Err(Reject::because(format!("it would take {:.0} ns longer", -gain)));
+            }
+        }
+        Ok(patch)
+    }
+}
+
+fn is_unread(graph: &Graph, node: &Node) -> bool {
+    node.outputs().iter().all(|&value| graph.value(value).uses().is_empty())
 }
 
 /// Nodes to visit, each once at a time.

@@ -142,7 +142,8 @@ fn note_what_is_left(model: &Model) {
 pub fn optimize_stage(settings: Value, report: &Report) -> Stage {
     let passes = report.rows.iter().filter(|row| row.edits > 0);
     let edits: Map<_, _> = passes.map(|row| (row.pass.to_string(), json!(row.edits))).collect();
-    let results = json!({"nodes_before": report.nodes.0, "nodes_after": report.nodes.1, "edits": edits});
+    let results =
+        json!({"nodes_before": report.totals.0.nodes, "nodes_after": report.totals.1.nodes, "edits": edits});
     Stage::new("optimize", settings, results)
 }
 

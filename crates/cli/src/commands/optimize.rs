@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         check: if arguments.check { Some(check(arguments, &model)?) } else { None },
         stop_after: arguments.stop_after.clone(),
         disable: arguments.disable.iter().cloned().collect(),
-        bisect: arguments.bisect,
+        max_edits: arguments.bisect,
         ..Options::default()
     };
     let level = arguments.optimize.or(OptLevel::O2);
@@ -120,8 +120,8 @@ fn report_json(report: &Report, explain: bool) -> Value {
         })
         .collect();
     let mut json = json!({
-        "nodes_before": report.nodes.0,
-        "nodes_after": report.nodes.1,
+        "nodes_before": report.totals.0.nodes,
+        "nodes_after": report.totals.1.nodes,
         "edits": report.edits,
         "passes": passes,
         "unchecked": report.unchecked,
