@@ -31,7 +31,7 @@ pub enum Verdict {
 /// [`PassError`] when the pipeline can not run at all.
 pub fn bisect(manager: &PassManager, graph: &Graph, options: &Options) -> Result<Verdict, PassError> {
     let attempt = |max_edits: Option<usize>| {
-        let check = Some(options.check.clone().unwrap_or_else(Check::default));
+        let check = Some(options.check.clone().unwrap_or_default());
         let options = Options { verify: true, check, max_edits, ..options.clone() };
         manager.run(&mut graph.clone(), &options)
     };
@@ -58,7 +58,7 @@ pub fn bisect(manager: &PassManager, graph: &Graph, options: &Options) -> Result
 
 fn guilty(error: &PassError) -> Option<Edit> {
     match error {
-        PassError::Mismatch { edit, .. } | PassError::Broken { edit, .. } => edit.clone(),
+        PassError::Mismatch { edit, .. } | PassError::Broken { edit, .. } => edit.as_deref().cloned(),
         _ => None,
     }
 }

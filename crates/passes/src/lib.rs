@@ -14,6 +14,7 @@
 
 pub mod bisect;
 pub mod check;
+pub mod constants;
 pub mod cost_model;
 pub mod eliminate_dead_code;
 pub mod eliminate_duplicates;

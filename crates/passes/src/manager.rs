@@ -292,14 +292,14 @@ impl<'a> Run<'a> {
         if let Some(level) = self.level {
             verify(graph, level).map_err(|errors| PassError::Broken {
                 pass: name.into(),
-                edit: self.cx.log().last().cloned(),
+                edit: self.cx.log().last().cloned().map(Box::new),
                 errors,
             })?;
         }
         if let Some(checker) = &mut self.checker {
             checker.compare(graph).map_err(|source| PassError::Mismatch {
                 pass: name.into(),
-                edit: self.cx.log().last().cloned(),
+                edit: self.cx.log().last().cloned().map(Box::new),
                 source,
             })?;
         }

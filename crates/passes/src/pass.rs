@@ -138,7 +138,7 @@ pub enum PassError {
         /// The guilty pass.
         pass: String,
         /// Its last edit.
-        edit: Option<Edit>,
+        edit: Option<Box<Edit>>,
         /// What is broken.
         errors: Vec<VerifyError>,
     },
@@ -148,7 +148,7 @@ pub enum PassError {
         /// The guilty pass.
         pass: String,
         /// Its last edit.
-        edit: Option<Edit>,
+        edit: Option<Box<Edit>>,
         /// What differs.
         source: CheckError,
     },
