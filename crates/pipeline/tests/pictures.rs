@@ -1,7 +1,11 @@
-//! Pictures through whole inputs: decoded, resized, cropped, normalised.
+//! Pictures through whole inputs: decoded, resized, cropped, normalised; and straightened as OpenCV does it
+//! (`tests/scripts/record_quadrilaterals.py`).
 
+use std::fs::File;
+
+use lehr_pipeline::steps::image::quadrilateral;
 use lehr_pipeline::{Color, Image, Item, NoFiles, Pipeline, PipelineError, Pixels, Source};
-use lehr_tensor::Tensor;
+use lehr_tensor::{Tensor, npz};
 
 /// What the model gets for a source.
 fn prepared(steps: &str, source: impl Into<Source>) -> Result<Tensor, PipelineError> {
@@ -69,4 +73,24 @@ fn a_preset_stands_for_its_steps() {
         "the pipeline can not be read: input 'x': there is no preset 'torchvision/resnet50'; there are torchvision/…, \
          keras/… and timm/…"
     );
+}
+
+#[test]
+fn quadrilaterals_are_straightened_as_opencv_does_it() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/quadrilaterals.npz");
+    let arrays = npz::read(File::open(path).unwrap()).unwrap();
+    let array = |name: &str| &arrays.iter().find(|(key, _)| key == name).unwrap().1;
+    let pixels = |tensor: &Tensor| Pixels::U8(tensor.as_slice::<u8>().unwrap().to_vec());
+    let picture = Image::new(64, 48, Color::Rgb, pixels(array("picture"))).unwrap();
+    let corners = array("corners").as_slice::<f32>().unwrap().to_vec();
+    for (index, corners) in corners.chunks_exact(8).enumerate() {
+        let corners = std::array::from_fn(|corner| [corners[2 * corner], corners[2 * corner + 1]]);
+        let got = quadrilateral::cut(&picture, corners).unwrap();
+        let expected = array(&format!("cut_{index}"));
+        assert_eq!([got.height(), got.width(), 3], expected.shape(), "quadrilateral {index}");
+        let Pixels::U8(got) = got.pixels() else { panic!("expected bytes") };
+        let expected = expected.as_slice::<u8>().unwrap();
+        let worst = got.iter().zip(expected.iter()).map(|(got, expected)| got.abs_diff(*expected)).max();
+        assert!(worst <= Some(1), "quadrilateral {index}: {worst:?}");
+    }
 }

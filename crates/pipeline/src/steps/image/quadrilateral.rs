@@ -1,7 +1,7 @@
 //! A quadrilateral of a picture, straightened: what lies between an object's corners, for the next model.
 //!
-//! As OpenCV's `getPerspectiveTransform` and `warpPerspective` with `INTER_CUBIC` and `BORDER_REPLICATE`, but with
-//! weights that are not rounded to 1/32 of a pixel.
+//! As `getPerspectiveTransform` and `warpPerspective` of OpenCV 5 with `INTER_CUBIC` and `BORDER_REPLICATE`, to one
+//! step of a byte. (OpenCV 4 rounds the weights to positions of 1/32 of a pixel.)
 
 use super::resize::cubic;
 use super::size::checked_area;
