@@ -207,3 +207,24 @@ fn damaged_tokenizers_are_errors_and_those_that_draw_lots_are_refused() {
     json["model"]["unk_id"] = 100_000.into();
     assert!(problem(json.to_string().into_bytes()).starts_with("file 'own.json': expected a tokenizer"));
 }
+
+#[test]
+fn tables_of_characters_are_refused_when_they_claim_more_bytes_than_there_are_or_are_no_base_64() {
+    let bytes = Folder(golden()).read("wordpiece.json").unwrap();
+    let built = |charsmap: &str| {
+        let mut json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let table = serde_json::json!({"type": "Precompiled", "precompiled_charsmap": charsmap});
+        json["normalizer"] = serde_json::json!({"type": "Sequence", "normalizers": [table]});
+        let files = InMemory([("own.json".to_owned(), Bytes::from(json.to_string()))].into());
+        step("tokenize", "own.json", "", &files).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(built("BAAAAAAAAAA="), Ok(()));
+    assert_eq!(
+        built("/////wAA").unwrap_err(),
+        "file 'own.json': expected a table of characters of at most 6 bytes, got 4294967295"
+    );
+    for malformed in ["", "/", "/////", "////=w==", "/////w", "\u{ff}////wAA", "//// /wAA", "AAAAAB"] {
+        let problem = built(malformed).unwrap_err();
+        assert!(problem.starts_with("file 'own.json': expected a t"), "{malformed}: {problem}");
+    }
+}
