@@ -2,7 +2,6 @@
 
 use lehr_graph::Graph;
 
-use crate::check::Check;
 use crate::manager::{Options, PassManager};
 use crate::pass::{Edit, PassError};
 
