@@ -8,6 +8,7 @@
 
 mod codegen;
 mod cross;
+mod examples;
 mod fetch;
 mod sanitize;
 mod test;
@@ -24,8 +25,8 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
-  test        every check: format, clippy, tidy, tests, documentation, conformance, real models;
-              --slow adds the long sweeps
+  test        every check: format, clippy, tidy, tests, documentation, conformance, real models,
+              examples; --slow adds the long sweeps
   cross       tests of tensor and kernels on AArch64 (NEON) under emulation
   sanitize    tests of the crates with unsafe code under AddressSanitizer
   tidy        the repository's own rules: crate edges, file names and lengths, docs of each crate

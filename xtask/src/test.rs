@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
+use crate::examples::EXAMPLES;
 use crate::{cross, fetch, sanitize, tidy};
 
 /// Test binaries that read fetched data; they run on their own after everything else.
@@ -30,6 +31,7 @@ const STEPS: &[Step] = &[
         run: |env| fetched_tests(env, "conformance", &[fetch::ONNX_SUITE]),
     },
     Step { name: "real models", slow: false, run: |env| fetched_tests(env, "real_models", fetch::MODELS) },
+    Step { name: "examples", slow: false, run: |_| examples() },
     Step { name: CROSS, slow: true, run: |_| cross_tests() },
     Step { name: SANITIZE, slow: true, run: |_| sanitized_tests() },
 ];
@@ -231,6 +233,30 @@ fn fetched_tests(environment: &Environment, binary: &str, packages: &[fetch::Pac
     }
     let mut command = cargo_command(&["test", "--package=lehr", "--test", binary, "--", "--nocapture"]);
     libtest(command.envs(&environment)).into()
+}
+
+/// Runs each of [`EXAMPLES`]; models are those of `LEHR_MODELS`, or fetched.
+fn examples() -> Report {
+    let folder = match std::env::var_os("LEHR_MODELS") {
+        Some(folder) => PathBuf::from(folder),
+        None => match fetch::MODELS.iter().try_for_each(fetch::package) {
+            Ok(()) => fetch::models(),
+            Err(problem) => return Report::failure(vec![problem]),
+        },
+    };
+    let mut report = Report::default();
+    for example in EXAMPLES {
+        let arguments = example.arguments(&folder, &crate::root().join("target"));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (status, output) = output_of(&mut cargo_command(&arguments));
+        let mut problems = example.problems(&output);
+        if !status.is_some_and(|status| status.success()) {
+            problems.push(format!("{} fails", example.name()));
+        }
+        report.counts = report.counts.plus(if problems.is_empty() { Counts::PASS } else { Counts::FAILURE });
+        report.problems.extend(problems);
+    }
+    report
 }
 
 /// Skipped as one where the tools are not installed.

@@ -4,7 +4,9 @@ usage: python record_tables.py FOLDER IRIS.csv.gz WINE.csv ROWS      (needs scik
 
 The tables are those of mlxtend 0.25 (iris; wine from the UCI repository, CC BY 4.0). ROWS rows of each are taken at
 random; a column of categories, one whose numbers are all the same and missing values are added by a seed. Written are
-iris.csv, wine.csv and cases.json. tests/golden/table was made with ROWS = 30.
+iris.csv, wine.csv and cases.json. tests/golden/table was made with ROWS = 30. Whole tables
+(ROWS = 0) are held against the steps with
+`LEHR_TABLE_CASES=FOLDER cargo test -p lehr-pipeline --test tables -- --nocapture`.
 """
 
 import csv

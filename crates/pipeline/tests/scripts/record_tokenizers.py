@@ -6,7 +6,8 @@ usage: python record_tokenizers.py train FOLDER
 `train` writes wordpiece.json, bpe.json and unigram.json, trained on docstrings of Python's standard library and on the
 sentences below. `record` writes cases.json for all tokenizers in FOLDER (so others may be put beside these): STRINGS
 random strings each, alone or as pairs, and the same with truncation and padding. The committed cases were made with
-`record FOLDER 40 1`.
+`record FOLDER 40 1`. Others are held against the steps with
+`LEHR_TOKENIZER_CASES=FOLDER cargo test -p lehr-pipeline --test tokenizers -- --nocapture`.
 """
 
 import importlib
