@@ -46,6 +46,6 @@ pub use item::{
     Table, Text, Transcript,
 };
 pub use item_type::{ImageType, ItemType, TensorType};
-pub use manifest::{Constant, InputSpec, Manifest, OutputSpec, State};
+pub use manifest::{Constant, InputSpec, Kind, Manifest, OutputSpec, State};
 pub use pipeline::{Pipeline, Prepared};
 pub use step::{Declared, Spec, Step};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lehr_tensor::{Bytes, CastOptions, DataType, Tensor, npy};
+use lehr_tensor::{Bytes, CastOptions, DataType, Tensor, checked_len, npy};
 
 use crate::manifest::{Constant, InputSpec, Kind, Manifest, OneOrMany, OutputSpec};
 use crate::{
@@ -13,6 +13,12 @@ use crate::{
 
 /// The largest file that is taken as a source, in bytes.
 const MAX_SOURCE: u64 = 1 << 30;
+
+/// The most numbers of all constants together: a line of text asks for them.
+const MAX_CONSTANT: usize = 1 << 24;
+
+/// The most numbers of all states together.
+const MAX_STATE: usize = 1 << 28;
 
 /// Everything before and after a model.
 #[derive(Debug)]
@@ -95,6 +101,12 @@ impl Pipeline {
         let inputs = manifest.inputs.into_iter().map(|spec| input(spec, files)).collect::<Result<_, _>>()?;
         let outputs =
             manifest.outputs.into_iter().map(|spec| output(spec, files)).collect::<Result<_, _>>()?;
+        check_sizes(
+            "constants",
+            MAX_CONSTANT,
+            manifest.constants.iter().map(|spec| (&spec.name, &spec.shape)),
+        )?;
+        check_sizes("states", MAX_STATE, manifest.states.iter().map(|state| (&state.input, &state.shape)))?;
         let constants = manifest.constants.iter().map(constant).collect::<Result<_, _>>()?;
         let states = manifest.states.into_iter().map(|state| {
             let dtype = dtype(&state.dtype, &state.input)?;
@@ -243,16 +255,34 @@ pub(crate) fn declared(
     }
 }
 
+/// Fails unless tensors of these names and sizes have at most `most` numbers together.
+fn check_sizes<'a>(
+    what: &str,
+    most: usize,
+    tensors: impl Iterator<Item = (&'a String, &'a Vec<usize>)>,
+) -> Result<(), PipelineError> {
+    let mut total = 0usize;
+    for (name, shape) in tensors {
+        let count = checked_len(shape)
+            .map_err(|error| PipelineError::Manifest(format!("{what}: '{name}': {error}")))?;
+        total = total.saturating_add(count);
+        if total > most {
+            let problem =
+                format!("expected at most {most} numbers in all {what}, got {total} up to '{name}'");
+            return Err(PipelineError::Manifest(problem));
+        }
+    }
+    Ok(())
+}
+
 fn constant(spec: &Constant) -> Result<(String, Tensor), PipelineError> {
     let failed = |problem: String| PipelineError::Manifest(format!("constant '{}': {problem}", spec.name));
     let dtype = dtype(&spec.dtype, &spec.name)?;
-    let count = lehr_tensor::checked_len(&spec.shape).map_err(|error| failed(error.to_string()))?;
     let numbers = match &spec.value {
         OneOrMany::Many(numbers) => numbers.clone(),
-        OneOrMany::One(_) if count > 1 << 24 => {
-            return Err(failed(format!("expected at most 2^24 numbers, got {count}")));
+        OneOrMany::One(number) => {
+            vec![*number; checked_len(&spec.shape).map_err(|error| failed(error.to_string()))?]
         }
-        OneOrMany::One(number) => vec![*number; count],
     };
     let tensor = Tensor::from_vec(&spec.shape, numbers).and_then(|t| t.cast(dtype, CastOptions::default()));
     tensor.map(|tensor| (spec.name.clone(), tensor)).map_err(|error| failed(error.to_string()))

@@ -117,3 +117,28 @@ fn the_affine_end_is_data() {
     assert_eq!((tail.first, tail.layout.as_str()), (0, "NCHW"));
     assert_eq!(pipeline.affine_tail("y"), None);
 }
+
+#[test]
+fn constants_and_states_take_a_bounded_number_of_bytes_together() {
+    let problem = |tensors: &[String]| {
+        let text = format!("schema = 1\n{}", tensors.concat());
+        Pipeline::parse(&text, &NoFiles).map(|_| ()).unwrap_err().to_string()
+    };
+    let constant = |name: &str, shape: &str| {
+        format!("[[constant]]\nname = '{name}'\ndtype = 'u8'\nshape = {shape}\nvalue = 1\n")
+    };
+    let state = |name: &str, shape: &str| {
+        format!("[[state]]\ninput = '{name}'\noutput = 'o'\ndtype = 'f32'\nshape = {shape}\n")
+    };
+    let many: Vec<_> = (0..100).map(|index| constant(&format!("c{index}"), "[4096, 4096]")).collect();
+    assert_eq!(
+        problem(&many),
+        "the pipeline can not be read: expected at most 16777216 numbers in all constants, got 33554432 up to 'c1'"
+    );
+    assert_eq!(
+        problem(&[state("a", "[1, 2]"), state("b", "[268435456]")]),
+        "the pipeline can not be read: expected at most 268435456 numbers in all states, got 268435458 up to 'b'"
+    );
+    let overflow = problem(&[state("a", "[9223372036854775807, 4]")]);
+    assert!(overflow.starts_with("the pipeline can not be read: states: 'a': "), "{overflow}");
+}
