@@ -1,6 +1,8 @@
 //! What every reader must survive: open, upgrade, infer, verify, and one bounded run. Shared by the fuzz targets and by
 //! the smoke test that runs them on mutated files.
 
+mod pipeline;
+
 use bytes::Bytes;
 use lehr::Model;
 use lehr_bundle::Bundle;
@@ -10,6 +12,7 @@ use lehr_graph::verify::{Level, verify};
 use lehr_graph::wire;
 use lehr_ops::registry::Operators;
 
+pub use self::pipeline::pipeline;
 use crate::bounded::{Limits, run_bounded};
 
 /// The bytes as an ONNX model.

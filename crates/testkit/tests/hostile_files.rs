@@ -89,6 +89,11 @@ fn bundles() {
 }
 
 #[test]
+fn pipelines() {
+    survive("pipeline", hostile::pipeline, rounds(20));
+}
+
+#[test]
 fn npy_files() {
     survive("npy", hostile::npy_file, rounds(200));
 }
