@@ -3,6 +3,12 @@
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
 use crate::fold_constants::FoldConstants;
+use crate::fuse_gelu::FuseGelu;
+use crate::fuse_hard_sigmoid::FuseHardSigmoid;
+use crate::fuse_hard_swish::FuseHardSwish;
+use crate::fuse_mish::FuseMish;
+use crate::fuse_sigmoid::FuseSigmoid;
+use crate::fuse_swish::FuseSwish;
 use crate::manager::{PassManager, Stage};
 use crate::materialise_shapes::MaterialiseShapes;
 use crate::pass::{OptLevel, Pass};
@@ -21,7 +27,11 @@ pub fn pipeline(level: OptLevel) -> PassManager {
 
 /// All passes: a pass is left out below its own level.
 fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
-    vec![("simplify", simplify())]
+    vec![
+        ("simplify", simplify()),
+        // Before everything that moves factors and nodes, which would tear the formulas apart.
+        ("formulas", formulas()),
+    ]
 }
 
 fn simplify() -> Vec<Box<dyn Pass>> {
@@ -37,5 +47,19 @@ fn simplify() -> Vec<Box<dyn Pass>> {
         // Behind folding, which makes equal constants out of equal subgraphs.
         Box::new(EliminateDuplicates),
         Box::new(EliminateDeadCode),
+    ]
+}
+
+/// Formulas that the newest opset has an operator for.
+fn formulas() -> Vec<Box<dyn Pass>> {
+    vec![
+        // The sigmoid form of Gelu is a product with a sigmoid, too: the longer formula comes first.
+        Box::new(Rewriter(FuseGelu)),
+        Box::new(Rewriter(FuseSwish)),
+        Box::new(Rewriter(FuseSigmoid)),
+        // Holds a hard sigmoid.
+        Box::new(Rewriter(FuseHardSwish)),
+        Box::new(Rewriter(FuseHardSigmoid)),
+        Box::new(Rewriter(FuseMish)),
     ]
 }

@@ -52,3 +52,11 @@ pub(crate) fn assert_unchanged<P: Pass + 'static>(pass: impl Fn() -> P, before: 
         assert!(report.notes.iter().any(|n| n.reason.contains(reason)), "{:?}", report.notes);
     }
 }
+
+/// As [`assert_rewrites`], where results may differ by rounding.
+#[track_caller]
+pub(crate) fn assert_rewrites_within<P: Pass + 'static>(pass: impl Fn() -> P, before: &str, after: &str) {
+    let (got, report) = run_with(pass(), before, |options| options.check = Some(Check::default()));
+    assert_eq!(report.unchecked, None, "{before}");
+    assert_eq!(text(&got), text(&graph(after)), "{before}\n{:?}", report.notes);
+}
