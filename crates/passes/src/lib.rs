@@ -12,6 +12,7 @@
 //! - The result depends on the graph and the options alone.
 #![forbid(unsafe_code)]
 
+pub mod affine;
 pub mod bisect;
 pub mod check;
 pub mod constants;
@@ -20,12 +21,17 @@ pub mod eliminate_dead_code;
 pub mod eliminate_duplicates;
 pub mod fold_constants;
 mod formula;
+pub mod fuse_batch_norm;
 pub mod fuse_gelu;
 pub mod fuse_hard_sigmoid;
 pub mod fuse_hard_swish;
 pub mod fuse_mish;
+pub mod fuse_pad;
+pub mod fuse_scale_bias;
+pub mod fuse_scale_bias_ahead;
 pub mod fuse_sigmoid;
 pub mod fuse_swish;
+pub mod linear;
 pub mod manager;
 pub mod materialise_shapes;
 pub mod pass;

@@ -3,10 +3,14 @@
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
 use crate::fold_constants::FoldConstants;
+use crate::fuse_batch_norm::FuseBatchNorm;
 use crate::fuse_gelu::FuseGelu;
 use crate::fuse_hard_sigmoid::FuseHardSigmoid;
 use crate::fuse_hard_swish::FuseHardSwish;
 use crate::fuse_mish::FuseMish;
+use crate::fuse_pad::FusePad;
+use crate::fuse_scale_bias::FuseScaleBias;
+use crate::fuse_scale_bias_ahead::FuseScaleBiasAhead;
 use crate::fuse_sigmoid::FuseSigmoid;
 use crate::fuse_swish::FuseSwish;
 use crate::manager::{PassManager, Stage};
@@ -31,6 +35,8 @@ fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
         ("simplify", simplify()),
         // Before everything that moves factors and nodes, which would tear the formulas apart.
         ("formulas", formulas()),
+        // Behind the formulas, whose constants they would swallow.
+        ("weights", weights()),
     ]
 }
 
@@ -61,5 +67,17 @@ fn formulas() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(FuseHardSwish)),
         Box::new(Rewriter(FuseHardSigmoid)),
         Box::new(Rewriter(FuseMish)),
+    ]
+}
+
+/// What can be computed beforehand on constant weights.
+fn weights() -> Vec<Box<dyn Pass>> {
+    vec![
+        // First, being one step that others would need two for.
+        Box::new(Rewriter(FuseBatchNorm)),
+        Box::new(Rewriter(FuseScaleBias)),
+        // Behind those: what has weights on both sides goes backwards, where no border is in the way.
+        Box::new(Rewriter(FuseScaleBiasAhead)),
+        Box::new(Rewriter(FusePad)),
     ]
 }
