@@ -21,12 +21,16 @@ use crate::rewrite::Rewriter;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
 pub fn pipeline(level: OptLevel) -> PassManager {
+    PassManager::new(level.name(), stages_of(level))
+}
+
+/// The stages of a level.
+pub fn stages_of(level: OptLevel) -> Vec<Stage> {
     let stages = stages().into_iter().map(|(name, mut passes)| {
         passes.retain(|pass| pass.info().level <= level);
         Stage { name, passes }
     });
-    let stages = stages.filter(|stage| level > OptLevel::O0 && !stage.passes.is_empty());
-    PassManager::new(level.name(), stages.collect())
+    stages.filter(|stage| level > OptLevel::O0 && !stage.passes.is_empty()).collect()
 }
 
 /// All passes: a pass is left out below its own level.

@@ -20,7 +20,7 @@ struct Mode {
 
 const MODES: [Mode; 4] = [
     Mode { name: "unoptimised", optimize: OptLevel::O0, through: || Through::Nothing },
-    Mode { name: "optimised", optimize: OptLevel::O2, through: || Through::Nothing },
+    Mode { name: "optimised", optimize: OptLevel::O3, through: || Through::Nothing },
     Mode { name: "exported", optimize: OptLevel::O1, through: || Through::Onnx(WriteOptions::default()) },
     Mode { name: "bundled", optimize: OptLevel::O1, through: || Through::Bundle },
 ];
