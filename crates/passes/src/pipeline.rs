@@ -41,6 +41,8 @@ fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
         ("formulas", formulas()),
         // Behind the formulas, whose constants they would swallow.
         ("weights", weights()),
+        // Last: what the stages before made equal, constant, or unread.
+        ("clean_up", simplify()),
     ]
 }
 
