@@ -7,14 +7,19 @@ use crate::fuse_batch_norm::FuseBatchNorm;
 use crate::fuse_gelu::FuseGelu;
 use crate::fuse_hard_sigmoid::FuseHardSigmoid;
 use crate::fuse_hard_swish::FuseHardSwish;
+use crate::fuse_layer_norm::FuseLayerNorm;
+use crate::fuse_log_softmax::FuseLogSoftmax;
 use crate::fuse_mish::FuseMish;
 use crate::fuse_pad::FusePad;
+use crate::fuse_rms_norm::FuseRmsNorm;
 use crate::fuse_scale_bias::FuseScaleBias;
 use crate::fuse_scale_bias_ahead::FuseScaleBiasAhead;
 use crate::fuse_sigmoid::FuseSigmoid;
+use crate::fuse_softmax::FuseSoftmax;
 use crate::fuse_swish::FuseSwish;
 use crate::manager::{PassManager, Stage};
 use crate::materialise_shapes::MaterialiseShapes;
+use crate::merge_affine_into_norm::MergeAffineIntoNorm;
 use crate::pass::{OptLevel, Pass};
 use crate::remove_identities::RemoveIdentities;
 use crate::rewrite::Rewriter;
@@ -73,6 +78,13 @@ fn formulas() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(FuseHardSwish)),
         Box::new(Rewriter(FuseHardSigmoid)),
         Box::new(Rewriter(FuseMish)),
+        // A centred value over its deviation is also one over its root mean square: the longer formula comes first.
+        Box::new(Rewriter(FuseLayerNorm)),
+        Box::new(Rewriter(FuseRmsNorm)),
+        Box::new(Rewriter(MergeAffineIntoNorm)),
+        // May hold a softmax.
+        Box::new(Rewriter(FuseSoftmax)),
+        Box::new(Rewriter(FuseLogSoftmax)),
     ]
 }
 

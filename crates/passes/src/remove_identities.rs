@@ -163,6 +163,13 @@ fn is_neutral(op: &dyn Op, constant: &Tensor) -> bool {
     if op.is::<Mul>() || op.is::<Div>() || op.is::<Pow>() {
         return all(1.0);
     }
+    // Neither loses a NaN.
+    if op.is::<Max>() {
+        return all(f64::NEG_INFINITY);
+    }
+    if op.is::<Min>() {
+        return all(f64::INFINITY);
+    }
     if op.is::<And>() {
         return all_bool(true);
     }
@@ -198,6 +205,8 @@ mod tests {
             "Mul(%ones, %x)",
             "Div(%x, %ones)",
             "Pow(%x, %ones)",
+            "Max(%low, %x)",
+            "Min(%x, %high)",
         ] {
             let text = |statement: &str, out: &str| {
                 format!(
@@ -209,6 +218,8 @@ mod tests {
                     const %ones = f32[3] [1, 1, 1]
                     const %plus = f32[] [0]
                     const %minus = f32[] [-0.0]
+                    const %low = f32[] [-inf]
+                    const %high = f32[] [inf]
                     {statement} {out} }}"
                 )
             };
