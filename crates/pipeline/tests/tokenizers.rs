@@ -181,11 +181,11 @@ fn ids_that_are_no_tokens_are_refused() {
     assert_eq!(problem(ids), "id -1 is not in the tokenizer's vocabulary of 1000 tokens");
     let ids = Item::Tensor(Tensor::from_vec(&[1, 2], vec![5i64, 1000]).unwrap());
     assert_eq!(problem(ids), "id 1000 is not in the tokenizer's vocabulary of 1000 tokens");
-    let floats = Item::Tensor(Tensor::vector(vec![1.0f32]));
-    assert_eq!(
-        problem(floats),
-        "expected a tensor of integers whose last axis is not empty, got a tensor f32[1]"
-    );
+    for (others, ty) in [(Tensor::vector(vec![1.0f32]), "f32[1]"), (Tensor::vector(vec![true]), "bool[1]")] {
+        let expected = "expected a tensor of integers whose last axis is not empty, got a tensor";
+        assert!(step.infer(&Item::Tensor(others.clone()).ty()).is_err());
+        assert_eq!(problem(Item::Tensor(others)), format!("{expected} {ty}"));
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Step for Loaded {
 /// All ids, and how many are in each row.
 fn ids(tensor: &Tensor) -> Result<(Vec<i64>, usize), StepError> {
     match (tensor.to_i64s(), tensor.shape().last()) {
-        (Ok(ids), Some(&width)) if width > 0 => Ok((ids, width)),
+        (Ok(ids), Some(&width)) if width > 0 && tensor.dtype().is_int() => Ok((ids, width)),
         _ => Err(StepError::kind(EXPECTED, Item::Tensor(tensor.clone()).ty())),
     }
 }
