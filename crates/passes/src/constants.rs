@@ -1,6 +1,6 @@
 //! Arithmetic on constants for rewrites: computed in `f64`, rounded once to the element type of the result.
 
-use lehr_graph::{Datum, EvalCx, Op};
+use lehr_graph::{Datum, EvalCx, Op, Signature};
 use lehr_ops::evaluate::Reference;
 use lehr_tensor::{DataType, Tensor, Wide};
 
@@ -82,6 +82,28 @@ pub fn evaluate(op: &dyn Op, inputs: &[&Tensor]) -> Result<Tensor, Reject> {
         Some(Datum::Tensor(tensor)) => Ok(tensor),
         _ => Err(Reject::because("the combined constant is not a tensor")),
     }
+}
+
+/// Integers of input `index`, if it is constant.
+pub fn ints(io: &Signature<'_>, index: usize) -> Option<Vec<i64>> {
+    io.constants.get(index).copied().flatten()?.to_i64s().ok()
+}
+
+/// Whether input `index` is there.
+pub fn is_present(io: &Signature<'_>, index: usize) -> bool {
+    io.inputs.get(index).is_some_and(Option::is_some)
+}
+
+/// `axis` counted from the front; nothing when there is no such axis.
+pub fn resolve_axis(axis: i64, rank: usize) -> Option<usize> {
+    let signed = i64::try_from(rank).ok()?;
+    let from_front = if axis < 0 { axis.checked_add(signed)? } else { axis };
+    usize::try_from(from_front).ok().filter(|&axis| axis < rank)
+}
+
+/// All of `axes` counted from the front; nothing when one does not exist.
+pub fn resolve_axes(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
+    axes.iter().map(|&axis| resolve_axis(axis, rank)).collect()
 }
 
 #[cfg(test)]

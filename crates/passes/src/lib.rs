@@ -38,12 +38,17 @@ pub mod fuse_swish;
 pub mod linear;
 pub mod manager;
 pub mod materialise_shapes;
+pub mod materialise_targets;
 pub mod merge_affine_into_norm;
+pub mod merge_casts;
+pub mod merge_reshapes;
+pub mod merge_transposes;
 mod normalised;
 pub mod pass;
 pub mod pattern;
 pub mod pipeline;
 pub mod remove_identities;
+mod reshape_target;
 pub mod rewrite;
 #[cfg(test)]
 mod testing;

@@ -19,7 +19,11 @@ use crate::fuse_softmax::FuseSoftmax;
 use crate::fuse_swish::FuseSwish;
 use crate::manager::{PassManager, Stage};
 use crate::materialise_shapes::MaterialiseShapes;
+use crate::materialise_targets::MaterialiseTargets;
 use crate::merge_affine_into_norm::MergeAffineIntoNorm;
+use crate::merge_casts::MergeCasts;
+use crate::merge_reshapes::MergeReshapes;
+use crate::merge_transposes::MergeTransposes;
 use crate::pass::{OptLevel, Pass};
 use crate::remove_identities::RemoveIdentities;
 use crate::rewrite::Rewriter;
@@ -41,14 +45,19 @@ pub fn stages_of(level: OptLevel) -> Vec<Stage> {
 /// All passes: a pass is left out below its own level.
 fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
     vec![
-        ("simplify", simplify()),
+        ("simplify", exact()),
         // Before everything that moves factors and nodes, which would tear the formulas apart.
         ("formulas", formulas()),
         // Behind the formulas, whose constants they would swallow.
         ("weights", weights()),
         // Last: what the stages before made equal, constant, or unread.
-        ("clean_up", simplify()),
+        ("clean_up", exact()),
     ]
+}
+
+/// What keeps every bit.
+fn exact() -> Vec<Box<dyn Pass>> {
+    simplify().into_iter().chain(exact_algebra()).collect()
 }
 
 fn simplify() -> Vec<Box<dyn Pass>> {
@@ -97,5 +106,16 @@ fn weights() -> Vec<Box<dyn Pass>> {
         // Behind those: what has weights on both sides goes backwards, where no border is in the way.
         Box::new(Rewriter(FuseScaleBiasAhead)),
         Box::new(Rewriter(FusePad)),
+    ]
+}
+
+/// What gives the same bits with fewer or cheaper nodes; repeated with the clean-up, which it makes work for.
+fn exact_algebra() -> Vec<Box<dyn Pass>> {
+    vec![
+        // Makes sizes unread, so that Shape and what is computed from it fall out.
+        Box::new(Rewriter(MaterialiseTargets)),
+        Box::new(Rewriter(MergeReshapes)),
+        Box::new(Rewriter(MergeTransposes)),
+        Box::new(Rewriter(MergeCasts)),
     ]
 }
