@@ -1,6 +1,6 @@
 //! Where each axis of an output comes from: the one description that reordering, layout, partitioning and pruning read.
 
-use crate::dim::Dim;
+use crate::dim::{Dim, Shape};
 use crate::signature::Signature;
 
 /// Role of one output axis.
@@ -54,6 +54,63 @@ impl AxisMap {
         let roles = perm.iter().map(|&axis| AxisRole::Independent(vec![(input, axis)])).collect();
         Self { outputs: vec![roles], reduced: Vec::new() }
     }
+
+    /// The given inputs, where present, hold one value per index of output axis `axis`, or a single one for all.
+    pub fn with_values_along(mut self, io: &Signature<'_>, axis: usize, inputs: &[usize]) -> Self {
+        for role in self.outputs.iter_mut().filter_map(|roles| roles.get_mut(axis)) {
+            for &input in inputs.iter().filter(|&&input| is_present(io, input)) {
+                match io.input_shape(input).map(Shape::dims) {
+                    Some([] | [Dim::Fixed(1)]) => {}
+                    Some([_]) => role.also_from(input, 0),
+                    _ => *role = AxisRole::Mixed,
+                }
+            }
+        }
+        self
+    }
+
+    /// The given inputs, where present, broadcast to every output.
+    pub fn with_broadcast(mut self, io: &Signature<'_>, inputs: &[usize]) -> Self {
+        for roles in &mut self.outputs {
+            let rank = roles.len();
+            for (axis, role) in roles.iter_mut().enumerate() {
+                for &input in inputs.iter().filter(|&&input| is_present(io, input)) {
+                    let Some(shape) = io.input_shape(input) else {
+                        *role = AxisRole::Mixed;
+                        continue;
+                    };
+                    let own = (axis + shape.rank()).checked_sub(rank);
+                    if let Some(own) = own.filter(|&own| shape.get(own) != Some(&Dim::Fixed(1))) {
+                        role.also_from(input, own);
+                    }
+                }
+            }
+        }
+        self
+    }
+
+    /// Nothing is promised unless each of the given inputs is absent or a single value.
+    pub fn if_single_values(self, io: &Signature<'_>, inputs: &[usize]) -> Self {
+        let single = |&input: &usize| {
+            !is_present(io, input) || io.input_shape(input).is_some_and(|s| s.numel() == Dim::Fixed(1))
+        };
+        if inputs.iter().all(single) { self } else { Self::opaque(io) }
+    }
+}
+
+impl AxisRole {
+    /// Index `i` depends on index `i` of this input axis too.
+    fn also_from(&mut self, input: usize, axis: usize) {
+        match self {
+            Self::Independent(sources) if sources.contains(&(input, axis)) => {}
+            Self::Independent(sources) => sources.push((input, axis)),
+            Self::Window { .. } | Self::Mixed => *self = Self::Mixed,
+        }
+    }
+}
+
+fn is_present(io: &Signature<'_>, input: usize) -> bool {
+    io.inputs.get(input).copied().flatten().is_some()
 }
 
 fn broadcast_sources(io: &Signature<'_>, rank: usize, axis: usize) -> Vec<(usize, usize)> {

@@ -26,6 +26,14 @@ impl Cost {
         }
     }
 
+    /// The traffic of a node that picks elements of input 0: only what it gives is read of that.
+    pub fn of_picking(io: &Signature<'_>) -> Self {
+        let traffic = Self::of_traffic(io);
+        let others = io.inputs.iter().skip(1).flatten().map(|ty| bytes_of(ty));
+        let bytes_read = others.fold(traffic.bytes_written.clone(), |a, b| a.add(&b));
+        Self { bytes_read, ..traffic }
+    }
+
     /// The traffic of the node and the given multiply-accumulates.
     pub fn of_macs(io: &Signature<'_>, macs: Dim) -> Self {
         Self { macs, ..Self::of_traffic(io) }

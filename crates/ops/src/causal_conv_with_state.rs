@@ -99,16 +99,18 @@ impl Op for CausalConvWithState {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         let mut map = AxisMap::opaque(io);
+        let state = |axis| io.inputs.get(3).copied().flatten().map(|_| (3, axis));
         for roles in &mut map.outputs {
             for (axis, role) in roles.iter_mut().enumerate() {
                 *role = match axis {
-                    0 => AxisRole::Independent(vec![(0, 0)]),
-                    1 => AxisRole::Independent(vec![(0, 1), (1, 0)]),
+                    0 => AxisRole::Independent([(0, 0)].into_iter().chain(state(0)).collect()),
+                    1 => AxisRole::Independent([(0, 1), (1, 0)].into_iter().chain(state(1)).collect()),
+                    _ if state(axis).is_some() => AxisRole::Mixed,
                     _ => AxisRole::Window { input: 0, axis },
                 };
             }
         }
-        map
+        map.with_values_along(io, 1, &[2])
     }
 }
 

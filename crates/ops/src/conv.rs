@@ -85,7 +85,7 @@ impl Op for Conv {
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
-        conv_axes(io, 0, 1, self.group)
+        conv_axes(io, 0, 1, self.group).with_values_along(io, 1, &[2])
     }
 }
 

@@ -51,7 +51,7 @@ impl Op for ConvInteger {
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
-        conv_axes(io, 0, 1, self.group)
+        conv_axes(io, 0, 1, self.group).with_values_along(io, 1, &[3])
     }
 }
 

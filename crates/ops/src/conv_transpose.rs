@@ -264,7 +264,7 @@ impl Op for ConvTranspose {
             }
             map.reduced = vec![(0, 1), (1, 0)];
         }
-        map
+        map.with_values_along(io, 1, &[2])
     }
 }
 

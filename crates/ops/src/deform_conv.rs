@@ -99,7 +99,12 @@ impl Op for DeformConv {
         for role in map.outputs.iter_mut().flat_map(|roles| roles.iter_mut().skip(2)) {
             *role = lehr_graph::AxisRole::Mixed;
         }
-        map
+        // Offsets and mask have a batch axis of their own.
+        for role in map.outputs.iter_mut().filter_map(|roles| roles.first_mut()) {
+            let batches = [0, 2, 4].into_iter().filter(|&i| io.inputs.get(i).copied().flatten().is_some());
+            *role = lehr_graph::AxisRole::Independent(batches.map(|input| (input, 0)).collect());
+        }
+        map.with_values_along(io, 1, &[3])
     }
 }
 

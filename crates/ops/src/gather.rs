@@ -1,6 +1,6 @@
 //! `Gather`: <https://onnx.ai/onnx/operators/onnx__Gather.html>
 
-use lehr_graph::{AxisMap, AxisRole, EvalCx, InferCx, Op, OpError, Signature, SymValues, declare_op};
+use lehr_graph::{AxisMap, AxisRole, Cost, EvalCx, InferCx, Op, OpError, Signature, SymValues, declare_op};
 use lehr_tensor::Tensor;
 
 use crate::axis::resolve_axis;
@@ -42,6 +42,10 @@ impl Op for Gather {
         let y = gather(data, indices, axis, &shape)?;
         cx.set(0, y);
         Ok(())
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        Cost::of_picking(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

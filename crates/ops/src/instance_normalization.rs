@@ -42,7 +42,7 @@ impl Op for InstanceNormalization {
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
-        norm_axes(io, |axis| axis < 2)
+        norm_axes(io, |axis| axis < 2).with_values_along(io, 1, &[1, 2])
     }
 }
 

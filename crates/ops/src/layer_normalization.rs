@@ -93,7 +93,7 @@ impl Op for LayerNormalization {
 pub(crate) fn layer_axes(io: &Signature<'_>, axis: i64) -> AxisMap {
     let rank = io.input_shape(0).map_or(0, Shape::rank);
     let first = resolve_axis(axis, rank).unwrap_or(0);
-    norm_axes(io, |axis| axis < first)
+    norm_axes(io, |axis| axis < first).with_broadcast(io, &[1, 2])
 }
 
 /// The shape with ones from `axis` on.

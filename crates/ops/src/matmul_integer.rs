@@ -30,7 +30,7 @@ impl Op for MatMulInteger {
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
-        product_axes(io, 0, 1)
+        product_axes(io, 0, 1).if_single_values(io, &[2, 3])
     }
 }
 

@@ -72,7 +72,7 @@ impl Op for QLinearConv {
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
-        conv_axes(io, 0, 3, self.group)
+        conv_axes(io, 0, 3, self.group).with_values_along(io, 1, &[4, 5, 8])
     }
 }
 

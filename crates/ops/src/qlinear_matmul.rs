@@ -49,7 +49,7 @@ impl Op for QLinearMatMul {
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
-        product_axes(io, 0, 3)
+        product_axes(io, 0, 3).if_single_values(io, &[1, 2, 4, 5, 6, 7])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, SymValues,
+    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, SymValues,
     declare_op,
 };
 
@@ -66,6 +66,10 @@ impl Op for Slice {
         let y = pick(x, &picks, None)?;
         cx.set(0, y);
         Ok(())
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        Cost::of_picking(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

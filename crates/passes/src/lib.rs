@@ -35,6 +35,7 @@ pub mod fuse_scale_bias_ahead;
 pub mod fuse_sigmoid;
 pub mod fuse_softmax;
 pub mod fuse_swish;
+pub mod hoist_slices;
 pub mod linear;
 pub mod manager;
 pub mod materialise_shapes;

@@ -17,6 +17,7 @@ use crate::fuse_scale_bias_ahead::FuseScaleBiasAhead;
 use crate::fuse_sigmoid::FuseSigmoid;
 use crate::fuse_softmax::FuseSoftmax;
 use crate::fuse_swish::FuseSwish;
+use crate::hoist_slices::HoistSlices;
 use crate::manager::{PassManager, Stage};
 use crate::materialise_shapes::MaterialiseShapes;
 use crate::materialise_targets::MaterialiseTargets;
@@ -50,6 +51,8 @@ fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
         ("formulas", formulas()),
         // Behind the formulas, whose constants they would swallow.
         ("weights", weights()),
+        // Behind the weights, which leave fewer nodes to move: what is not read is not computed.
+        ("reorder", reorder()),
         // Last: what the stages before made equal, constant, or unread.
         ("clean_up", exact()),
     ]
@@ -58,6 +61,15 @@ fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
 /// What keeps every bit.
 fn exact() -> Vec<Box<dyn Pass>> {
     simplify().into_iter().chain(exact_algebra()).collect()
+}
+
+/// Moves that the cost model approves of.
+fn reorder() -> Vec<Box<dyn Pass>> {
+    vec![
+        Box::new(Rewriter(HoistSlices)),
+        // Equal slices come from different readers.
+        Box::new(EliminateDuplicates),
+    ]
 }
 
 fn simplify() -> Vec<Box<dyn Pass>> {
