@@ -57,10 +57,13 @@ impl AxisMap {
 
     /// The given inputs, where present, hold one value per index of output axis `axis`, or a single one for all.
     pub fn with_values_along(mut self, io: &Signature<'_>, axis: usize, inputs: &[usize]) -> Self {
-        for role in self.outputs.iter_mut().filter_map(|roles| roles.get_mut(axis)) {
+        for (output, role) in self.outputs.iter_mut().map(|roles| roles.get_mut(axis)).enumerate() {
+            let Some(role) = role else { continue };
+            let has_one = io.output_shape(output).and_then(|s| s.get(axis)) == Some(&Dim::Fixed(1));
             for &input in inputs.iter().filter(|&&input| is_present(io, input)) {
                 match io.input_shape(input).map(Shape::dims) {
-                    Some([] | [Dim::Fixed(1)]) => {}
+                    Some([]) => {}
+                    Some([Dim::Fixed(1)]) if !has_one => {}
                     Some([_]) => role.also_from(input, 0),
                     _ => *role = AxisRole::Mixed,
                 }

@@ -2,8 +2,8 @@
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, SymValues,
-    declare_op,
+    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature,
+    SymValues, declare_op,
 };
 
 use crate::axis::resolve_axes;

@@ -95,7 +95,7 @@ impl Picking {
         } else if let Some(gather) = node.op().downcast_ref::<Gather>() {
             let axis = resolve(gather.axis, shape.rank())?;
             let indices = graph.constant(node.input(1)?)?;
-            let (pick, squeezed) = gathered(axis, indices)?;
+            let (pick, squeezed) = gathered(axis, shape.get(axis)?, indices)?;
             (*node.outputs().first()?, vec![pick], squeezed)
         } else {
             let split = node.op().downcast_ref::<Split>()?;
@@ -164,14 +164,17 @@ fn sliced(graph: &Graph, id: NodeId, shape: &Shape) -> Option<Vec<Pick>> {
     axes.into_iter().zip(ranges).map(pick).collect()
 }
 
-fn gathered(axis: usize, indices: &Tensor) -> Option<(Pick, Option<usize>)> {
+fn gathered(axis: usize, size: &Dim, indices: &Tensor) -> Option<(Pick, Option<usize>)> {
     let list = indices.to_i64s().ok()?;
     match (indices.rank(), list.as_slice()) {
         (0, &[index]) => {
             let end = if index == -1 { i64::MAX } else { index.checked_add(1)? };
             Some((Pick::range(axis, index, end), Some(axis)))
         }
-        (1, [_, ..]) => Some((Pick { axis, which: Which::List(list) }, None)),
+        // As many indices as there are, or more, leave nothing out.
+        (1, [_, ..]) if size.as_fixed().is_none_or(|size| list.len() < size) => {
+            Some((Pick { axis, which: Which::List(list) }, None))
+        }
         _ => None,
     }
 }
