@@ -150,6 +150,17 @@ mod tests {
     }
 
     #[test]
+    fn sizes_of_other_axes_need_not_be_known() {
+        let body = format!("{CENTRED} {VARIANCE} %r = Sqrt(%w) %y = Div(%d, %r)");
+        let unknown = |text: &str| text.replace("f32[N,3]", "f32[?,?,3]");
+        assert_rewrites_within(
+            || Rewriter(FuseLayerNorm),
+            &unknown(&text(&body)),
+            &unknown(&expected("[1, 1, 1]", false)),
+        );
+    }
+
+    #[test]
     fn other_formulas_stay() {
         let graph = |ty: &str, axes: &str, keep: &str, read: &str| {
             format!(

@@ -64,7 +64,7 @@ pub(crate) fn axis(found: &Match, graph: &Graph, x: ValueId) -> Result<i64, Reje
         return Err(Reject::because("the greatest element is not that along the axis of the sum"));
     }
     let statistics = ["total", "greatest"].into_iter().filter_map(|name| found.get(name));
-    if statistics.into_iter().any(|value| !is_statistic(graph, value, x, &sum_axes)) {
+    if statistics.into_iter().any(|value| !is_statistic(found, graph, value, x, &sum_axes)) {
         return Err(Reject::because("the sum is not one number for each line"));
     }
     i64::try_from(axis).map_err(|_| Reject::NoEffect)
@@ -94,6 +94,20 @@ mod tests {
                 "graph { input %x: f32[N,3] %y = Softmax(%x) {axis = 1} output %y }",
             );
         }
+    }
+
+    #[test]
+    fn sizes_need_not_be_known() {
+        assert_rewrites_within(
+            || Rewriter(FuseSoftmax),
+            "graph { input %x: f32[?,?,3] const %axes = i64[1] [1]
+            %e = Exp(%x) %s = ReduceSum(%e, %axes) %y = Div(%e, %s) output %y }",
+            "graph { input %x: f32[?,?,3] %y = Softmax(%x) {axis = 1} output %y }",
+        );
+        // The sum of a row lies along the other axis here.
+        let text = "graph { input %x: f32[?,1,3] const %axes = i64[1] [2] const %one = f32[1,1,1] [1]
+            %e = Exp(%x) %s = ReduceSum(%e, %axes) {keepdims = false} %i = Div(%one, %s) %y = Mul(%e, %i) output %y }";
+        assert_unchanged(|| Rewriter(FuseSoftmax), text, Some("the sum is not one number for each line"));
     }
 
     #[test]

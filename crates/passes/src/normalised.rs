@@ -1,6 +1,6 @@
 //! Pieces that spelled-out normalisations consist of: means, variances and their roots; and the rows that they belong to.
 
-use lehr_graph::{Graph, PatchBuilder, PatchValue, ValueId};
+use lehr_graph::{Flags, Graph, PatchBuilder, PatchValue, ValueId};
 use lehr_ops::{
     pow::Pow, reciprocal::Reciprocal, reduce_mean::ReduceMean, reduce_sum::ReduceSum, reshape::Reshape,
     sqrt::Sqrt, unsqueeze::Unsqueeze,
@@ -53,15 +53,43 @@ pub(crate) fn over_root(numerator: Pattern, variance: Pattern) -> Pattern {
     ])
 }
 
-/// Whether `value` has one element for each group of elements of `x` that differ in the `reduced` axes alone.
-pub(crate) fn is_statistic(graph: &Graph, value: ValueId, x: ValueId, reduced: &[usize]) -> bool {
+/// Whether `value` has one element for each group of elements of `x` that differ in the `reduced` axes alone, in a shape
+/// where these axes have size 1.
+pub(crate) fn is_statistic(
+    found: &Match,
+    graph: &Graph,
+    value: ValueId,
+    x: ValueId,
+    reduced: &[usize],
+) -> bool {
     let (Some(own), Some(shape)) = (graph.value(value).ty().shape(), graph.value(x).ty().shape()) else {
         return false;
     };
-    own.rank() == shape.rank()
+    let may_be_equal = own.rank() == shape.rank()
         && own.iter().zip(shape).enumerate().all(|(axis, (own, dim))| {
-            if reduced.contains(&axis) { own.as_fixed() == Some(1) } else { own.equal(dim) == Some(true) }
-        })
+            if reduced.contains(&axis) { own.as_fixed() == Some(1) } else { own.equal(dim) != Some(false) }
+        });
+    let is_equal = own
+        .iter()
+        .zip(shape)
+        .enumerate()
+        .all(|(axis, (own, dim))| reduced.contains(&axis) || own.equal(dim) == Some(true));
+    may_be_equal && (is_equal || keeps_axes(found, graph, shape.rank()))
+}
+
+/// Whether every node of the match keeps the number of axes and none of its numbers is a larger constant, so that sizes
+/// which are not known stay what they are.
+fn keeps_axes(found: &Match, graph: &Graph, rank: usize) -> bool {
+    let parameters = ["scale", "bias", "axes", "greatest_axes"].map(|name| found.get(name));
+    found.nodes().map(|id| graph.node(id)).all(|node| {
+        let outputs = node.outputs().iter();
+        let moves = node.op().flags().contains(Flags::DATA_MOVEMENT);
+        let constants = node.inputs().iter().filter(|&input| !parameters.contains(input));
+        let mut constants = constants.flatten().filter_map(|&input| graph.constant(input));
+        !moves
+            && outputs.copied().all(|v| graph.value(v).ty().shape().is_some_and(|s| s.rank() == rank))
+            && constants.all(|constant| constant.len() == 1)
+    })
 }
 
 /// The axes that the constant bound to `name` lists, counted from the front, in order.
@@ -127,7 +155,7 @@ impl Rows {
             return Err(Reject::because(format!("the axes {axes:?} are not the last ones")));
         }
         let statistics = ["root", "offset"].into_iter().filter_map(|name| found.get(name));
-        if statistics.into_iter().any(|value| !is_statistic(graph, value, x, &axes)) {
+        if statistics.into_iter().any(|value| !is_statistic(found, graph, value, x, &axes)) {
             return Err(Reject::because("a statistic is not one number of each row"));
         }
         let len = rows.len() as f64;
