@@ -29,6 +29,8 @@ pub mod op;
 pub mod opaque;
 pub mod origin;
 pub mod patch;
+pub mod permutation;
+pub mod permuted;
 pub mod signature;
 #[cfg(test)]
 mod testing;
@@ -54,6 +56,8 @@ pub use infer::InferCx;
 pub use op::{Op, OpMeta, OpRef, OpSchema, Registry};
 pub use origin::{Origin, SourceRef};
 pub use patch::{Patch, PatchBuilder, PatchValue};
+pub use permutation::Permutation;
+pub use permuted::{Permuted, PermutedInput, permuted_type};
 pub use signature::Signature;
 pub use transfer::{ReadCx, ReadValues, SourceNode, WriteCx, WriteInput};
 pub use types::{TensorType, ValueType};

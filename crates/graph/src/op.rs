@@ -13,6 +13,8 @@ use crate::eval::EvalCx;
 use crate::flags::Flags;
 use crate::graph::Graph;
 use crate::infer::InferCx;
+use crate::permutation::Permutation;
+use crate::permuted::Permuted;
 use crate::signature::Signature;
 use crate::transfer::{ReadCx, ReadValues, WriteCx};
 
@@ -88,6 +90,13 @@ pub trait Op: OpMeta {
     /// How output axes come from input axes.
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         if self.flags().contains(Flags::ELEMENTWISE) { AxisMap::elementwise(io) } else { AxisMap::opaque(io) }
+    }
+
+    /// The node that gives the same values, bit for bit, when they come with their axes in another order. `order` is that
+    /// of the side with more axes, of input 0 and output 0. Nothing where the operator is bound to its order of axes.
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let moves_freely = self.flags().contains(Flags::ELEMENTWISE) && !self.flags().contains(Flags::RANDOM);
+        if moves_freely { Permuted::elementwise(io, order) } else { None }
     }
 
     /// Promises that hold for this instance.

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, Signature, declare_op};
+use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Signature, declare_op};
 
 use crate::arg_reduction::{self, Modes};
 
@@ -29,6 +29,10 @@ impl Op for ArgMax {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         arg_reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        arg_reduction::permuted(io, order, self.modes(), |axis| Self { axis, ..self.clone() })
     }
 }
 

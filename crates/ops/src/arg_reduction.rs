@@ -2,10 +2,13 @@
 
 use std::cmp::Ordering;
 
-use lehr_graph::{AxisMap, AxisRole, Dim, EvalCx, InferCx, OpError, Shape, Signature};
+use lehr_graph::{
+    AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Shape, Signature,
+};
 use lehr_tensor::{DataType, Tensor, Wide};
 
 use crate::axis::{resolve_axis, split_at_axis};
+use crate::renamed_axes::{reduced, renamed_axis};
 
 /// The attributes of both operators.
 #[derive(Clone, Copy, Debug)]
@@ -99,4 +102,16 @@ pub(crate) fn axes(io: &Signature<'_>, modes: Modes) -> AxisMap {
     map.outputs = vec![(0..rank).filter(|&a| modes.keepdims || a != axis).map(role).collect()];
     map.reduced = vec![(0, axis)];
     map
+}
+
+/// The search in a value whose axes come in another order; `op` makes it with another axis.
+pub(crate) fn permuted<O: Op>(
+    io: &Signature<'_>,
+    order: &Permutation,
+    modes: Modes,
+    op: impl FnOnce(i64) -> O,
+) -> Option<Permuted> {
+    let axis = resolve_axis(modes.axis, order.rank()).ok()?;
+    let op = std::sync::Arc::new(op(renamed_axis(modes.axis, order)?));
+    Some(reduced(io, Some(op), order, &[axis], modes.keepdims))
 }

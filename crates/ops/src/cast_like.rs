@@ -1,6 +1,9 @@
 //! `CastLike`: <https://onnx.ai/onnx/operators/onnx__CastLike.html>
 
-use lehr_graph::{AxisMap, Builder, EvalCx, InferCx, Op, OpError, Shape, Signature, WriteCx, declare_op};
+use lehr_graph::{
+    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Shape, Signature, WriteCx,
+    declare_op,
+};
 
 use crate::cast::{Cast, Rounding, infer_cast, options, write_options};
 
@@ -48,6 +51,10 @@ impl Op for CastLike {
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         write_options(cx);
         Ok(())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        Some(Permuted::unary(io, None, order))
     }
 }
 

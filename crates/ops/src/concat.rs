@@ -1,14 +1,17 @@
 //! `Concat`: <https://onnx.ai/onnx/operators/onnx__Concat.html>
 
+use std::sync::Arc;
+
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, SymValues,
-    declare_op,
+    AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, PermutedInput, ReadCx,
+    ReadValues, Shape, Signature, SymValues, declare_op,
 };
 use lehr_tensor::{DataType, Tensor};
 
 use crate::axis::resolve_axis;
 use crate::elementwise::common_dtype;
+use crate::renamed_axes::renamed_axis;
 
 declare_op! {
     /// The inputs one after the other along `axis`; all other sizes are equal.
@@ -57,6 +60,12 @@ impl Op for Concat {
             *role = AxisRole::Independent((0..io.inputs.len()).map(|input| (input, i)).collect());
         }
         map
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let op = Self { axis: renamed_axis(self.axis, order)? };
+        let inputs = vec![PermutedInput::ordered(order); io.inputs.len()];
+        Some(Permuted { op: Some(Arc::new(op)), inputs, outputs: vec![order.clone()] })
     }
 }
 

@@ -1,9 +1,10 @@
 //! `CumProd`: <https://onnx.ai/onnx/operators/onnx__CumProd.html>
 
-use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, Signature, declare_op};
+use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Signature, declare_op};
 
 use crate::cumulative::{self, Accumulation, Modes};
 use crate::elementwise::infer_same;
+use crate::renamed_axes::along_input_axes;
 
 declare_op! {
     /// The product of all elements up to each, along the axis in input 1.
@@ -32,6 +33,10 @@ impl Op for CumProd {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         cumulative::axes(io)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        along_input_axes(io, order, 1)
     }
 }
 

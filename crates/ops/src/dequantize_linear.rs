@@ -1,12 +1,15 @@
 //! `DequantizeLinear`: <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>
 
-use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, WriteCx, declare_op};
+use lehr_graph::{
+    EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx, declare_op,
+};
 use lehr_tensor::DataType;
 
 use crate::downgrade::drop_attribute;
 use crate::operand::{check_dtype, rounded};
 use crate::quantization::{Granularity, check_granularity, check_zero_point};
 use crate::quantize_linear::without_undefined;
+use crate::renamed_axes::along_axis;
 
 declare_op! {
     /// `(x - zero_point) · scale` with one scale, one per index of an axis or one per block.
@@ -70,6 +73,17 @@ impl Op for DequantizeLinear {
             self.output_dtype.is_none() || self.output_dtype == from_scale,
         )?;
         drop_attribute(cx, "block_size", 21, self.block_size == 0)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let scale = io.input_shape(1)?;
+        if scale.numel().as_fixed() == Some(1) && self.block_size == 0 {
+            return Some(Permuted::unary(io, None, order));
+        }
+        if scale.rank() != 1 {
+            return None;
+        }
+        along_axis(io, order, self.axis, |axis| Self { axis, ..self.clone() })
     }
 }
 

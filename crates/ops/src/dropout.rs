@@ -1,11 +1,14 @@
 //! `Dropout`: <https://onnx.ai/onnx/operators/onnx__Dropout.html>
 
-use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, declare_op};
+use lehr_graph::{
+    EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, declare_op,
+};
 use lehr_tensor::{DataType, Tensor, Wide};
 
 use crate::cast::Cast;
 use crate::operand::bounded_len;
 use crate::random::Generator;
+use crate::renamed_axes::has_input;
 
 declare_op! {
     /// Input 0 as it is; when input 2 says that this is training, with the share of input 1 (0.5 without it) set to zero and
@@ -76,6 +79,11 @@ impl Op for Dropout {
         cx.set(0, Tensor::narrow(x.dtype(), x.shape(), Wide::F(values))?);
         cx.set(1, Tensor::from_vec(x.shape(), kept)?);
         Ok(())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        // What training drops depends on the place.
+        (!has_input(io, 2)).then(|| Permuted::unary(io, None, order))
     }
 }
 

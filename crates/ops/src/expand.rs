@@ -1,10 +1,13 @@
 //! `Expand`: <https://onnx.ai/onnx/operators/onnx__Expand.html>
 
 use lehr_graph::dim::SymInt;
-use lehr_graph::{EvalCx, InferCx, Op, OpError, Shape, SymValues, declare_op};
+use lehr_graph::{
+    EvalCx, InferCx, Op, OpError, Permutation, Permuted, Shape, Signature, SymValues, declare_op,
+};
 use lehr_tensor::{Tensor, broadcast_shapes};
 
 use crate::movement::{AxisPicks, check_size, pick_as};
+use crate::renamed_axes::constant_ints;
 
 declare_op! {
     /// Input 0 repeated to the broadcast of its shape with the shape in input 1.
@@ -49,6 +52,16 @@ impl Op for Expand {
         let y = broadcast_to(x, &shape)?;
         cx.set(0, y);
         Ok(())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let mut target = constant_ints(io, 1)?;
+        let missing = order.rank().checked_sub(target.len())?;
+        target.splice(0..0, std::iter::repeat_n(1, missing));
+        let permuted = Permuted::elementwise(io, order)?;
+        let inputs = permuted.inputs.into_iter().take(1).collect();
+        let target = Tensor::vector(order.apply(&target)?);
+        Some(Permuted { inputs, ..permuted }.with_constant(1, target))
     }
 }
 

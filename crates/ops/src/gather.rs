@@ -1,10 +1,14 @@
 //! `Gather`: <https://onnx.ai/onnx/operators/onnx__Gather.html>
 
-use lehr_graph::{AxisMap, AxisRole, Cost, EvalCx, InferCx, Op, OpError, Signature, SymValues, declare_op};
+use lehr_graph::{
+    AxisMap, AxisRole, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Signature, SymValues,
+    declare_op,
+};
 use lehr_tensor::Tensor;
 
 use crate::axis::resolve_axis;
 use crate::movement::{Blocks, check_size, count, move_elements, resolve_index};
+use crate::renamed_axes::along_axis;
 
 declare_op! {
     /// Slices of input 0 along `axis`, chosen by the indices in input 1, whose shape takes the place of the axis.
@@ -62,6 +66,16 @@ impl Op for Gather {
             }]);
         }
         map
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let mut permuted = along_axis(io, order, self.axis, |axis| Self { axis })?;
+        match io.input_shape(1)?.rank() {
+            0 => permuted.outputs = vec![order.without(&[resolve_axis(self.axis, order.rank()).ok()?])],
+            1 => {}
+            _ => return None,
+        }
+        Some(permuted)
     }
 }
 

@@ -1,8 +1,11 @@
 //! `Hardmax`: <https://onnx.ai/onnx/operators/onnx__Hardmax.html>
 
-use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, declare_op};
+use lehr_graph::{
+    AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, declare_op,
+};
 
 use crate::elementwise::infer_same;
+use crate::renamed_axes::along_axis;
 use crate::softmax_axis;
 
 declare_op! {
@@ -31,6 +34,10 @@ impl Op for Hardmax {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         softmax_axis::axes(io, self.axis)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        along_axis(io, order, self.axis, |axis| Self { axis })
     }
 }
 

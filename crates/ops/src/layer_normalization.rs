@@ -1,6 +1,9 @@
 //! `LayerNormalization`: <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>
 
-use lehr_graph::{AxisMap, Builder, Cost, Dim, EvalCx, InferCx, Op, OpError, Shape, Signature, declare_op};
+use lehr_graph::{
+    AxisMap, Builder, Cost, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Shape, Signature,
+    declare_op,
+};
 use lehr_tensor::{DataType, broadcast_shapes, checked_len};
 
 use crate::add::Add;
@@ -86,6 +89,12 @@ impl Op for LayerNormalization {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         layer_axes(io, self.axis)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let first = resolve_axis(self.axis, order.rank()).ok()?;
+        let stays = order.axes().iter().enumerate().skip(first).all(|(place, &axis)| place == axis);
+        stays.then(|| Permuted::unary(io, None, order))
     }
 }
 

@@ -55,6 +55,7 @@ mod quantization;
 mod random;
 mod recurrent_kernel;
 mod reduction;
+mod renamed_axes;
 mod resample;
 mod scan_8;
 mod scatter_reduction;

@@ -1,7 +1,8 @@
 //! `LogSoftmax`: <https://onnx.ai/onnx/operators/onnx__LogSoftmax.html>
 
 use lehr_graph::{
-    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, declare_op,
+    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
+    Signature, declare_op,
 };
 use lehr_kernels::norm;
 
@@ -10,6 +11,7 @@ use crate::elementwise_cpu::{all_f32, cpu_op};
 use crate::formula::Formula;
 use crate::line_cpu::SoftmaxKernel;
 use crate::log::Log;
+use crate::renamed_axes::along_axis;
 use crate::softmax_axis;
 
 declare_op! {
@@ -52,6 +54,10 @@ impl Op for LogSoftmax {
 
     fn cost(&self, io: &Signature<'_>) -> Cost {
         softmax_axis::cost(io)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        along_axis(io, order, self.axis, |axis| Self { axis })
     }
 }
 

@@ -2,13 +2,14 @@
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, WriteCx, WriteInput, attribute_enum,
-    declare_op,
+    Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Shape, Signature, WriteCx,
+    WriteInput, attribute_enum, declare_op,
 };
 use lehr_tensor::Tensor;
 
 use crate::axis::resolve_axes;
 use crate::movement::{AxisPicks, check_size, pick};
+use crate::renamed_axes::{along_input_axes, constant_ints, has_input, ints_like};
 
 attribute_enum! {
     /// What stands in the padding.
@@ -108,6 +109,16 @@ impl Op for Pad {
             }
         }
         Ok(())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        if has_input(io, 3) {
+            return along_input_axes(io, order, 3);
+        }
+        let pads = constant_ints(io, 1)?;
+        let (before, behind) = halves(&pads, order.rank()).ok()?;
+        let pads = ints_like(io, 1, [order.apply(before)?, order.apply(behind)?].concat())?;
+        Some(Permuted::unary(io, None, order).with_constant(1, pads))
     }
 }
 

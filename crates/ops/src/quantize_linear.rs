@@ -1,6 +1,8 @@
 //! `QuantizeLinear`: <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>
 
-use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, WriteCx, declare_op};
+use lehr_graph::{
+    EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx, declare_op,
+};
 use lehr_tensor::DataType;
 
 use crate::downgrade::drop_attribute;
@@ -8,6 +10,7 @@ use crate::quantization::{
     Granularity, check_granularity, check_zero_point, integer_range, integers, round_and_saturate, round_to,
     small_floats,
 };
+use crate::renamed_axes::along_axis;
 
 declare_op! {
     /// `saturate(round(x / scale) + zero_point)` with one scale, one per index of an axis or one per block.
@@ -116,6 +119,17 @@ impl Op for QuantizeLinear {
         )?;
         drop_attribute(cx, "block_size", 21, self.block_size == 0)?;
         drop_attribute(cx, "saturate", 19, self.saturate)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let scale = io.input_shape(1)?;
+        if scale.numel().as_fixed() == Some(1) && self.block_size == 0 {
+            return Some(Permuted::unary(io, None, order));
+        }
+        if scale.rank() != 1 {
+            return None;
+        }
+        along_axis(io, order, self.axis, |axis| Self { axis, ..self.clone() })
     }
 }
 

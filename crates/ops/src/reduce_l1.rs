@@ -1,7 +1,8 @@
 //! `ReduceL1`: <https://onnx.ai/onnx/operators/onnx__ReduceL1.html>
 
 use lehr_graph::{
-    AxisMap, Builder, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op,
+    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
+    WriteCx, declare_op,
 };
 
 use crate::abs::Abs;
@@ -63,6 +64,10 @@ impl Op for ReduceL1 {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        reduction::permuted(io, order, self.modes())
     }
 }
 

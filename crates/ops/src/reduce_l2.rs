@@ -1,7 +1,8 @@
 //! `ReduceL2`: <https://onnx.ai/onnx/operators/onnx__ReduceL2.html>
 
 use lehr_graph::{
-    AxisMap, Builder, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op,
+    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
+    WriteCx, declare_op,
 };
 
 use crate::mul::Mul;
@@ -68,6 +69,10 @@ impl Op for ReduceL2 {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        reduction::permuted(io, order, self.modes())
     }
 }
 

@@ -1,7 +1,8 @@
 //! `ReduceLogSum`: <https://onnx.ai/onnx/operators/onnx__ReduceLogSum.html>
 
 use lehr_graph::{
-    AxisMap, Builder, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op,
+    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
+    WriteCx, declare_op,
 };
 
 use crate::log::Log;
@@ -66,6 +67,10 @@ impl Op for ReduceLogSum {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        reduction::permuted(io, order, self.modes())
     }
 }
 

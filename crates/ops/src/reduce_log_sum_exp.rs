@@ -1,7 +1,8 @@
 //! `ReduceLogSumExp`: <https://onnx.ai/onnx/operators/onnx__ReduceLogSumExp.html>
 
 use lehr_graph::{
-    AxisMap, Builder, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op,
+    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
+    WriteCx, declare_op,
 };
 use lehr_tensor::DataType;
 
@@ -76,6 +77,10 @@ impl Op for ReduceLogSumExp {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        reduction::permuted(io, order, self.modes())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op};
+use lehr_graph::{
+    AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx,
+    declare_op,
+};
 use lehr_kernels::isa::Isa;
 use lehr_tensor::Tensor;
 
@@ -62,6 +65,10 @@ impl Op for ReduceMean {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        reduction::permuted(io, order, self.modes())
     }
 }
 

@@ -1,7 +1,10 @@
 //! `ReduceProd`: <https://onnx.ai/onnx/operators/onnx__ReduceProd.html>
 
 use lehr_graph::dim::SymInt;
-use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op};
+use lehr_graph::{
+    AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx,
+    declare_op,
+};
 
 use crate::reduction::{self, Modes, Reduction};
 
@@ -53,6 +56,10 @@ impl Op for ReduceProd {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        reduction::permuted(io, order, self.modes())
     }
 }
 

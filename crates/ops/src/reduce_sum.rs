@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use lehr_graph::dim::SymInt;
-use lehr_graph::{AxisMap, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, WriteCx, declare_op};
+use lehr_graph::{
+    AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx,
+    declare_op,
+};
 use lehr_kernels::isa::Isa;
 use lehr_tensor::Tensor;
 
@@ -59,6 +62,10 @@ impl Op for ReduceSum {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         reduction::axes(io, self.modes())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        reduction::permuted(io, order, self.modes())
     }
 }
 

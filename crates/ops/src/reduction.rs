@@ -2,12 +2,13 @@
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, AxisRole, Builder, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature,
-    SymValues, ValueId, WriteCx,
+    AxisMap, AxisRole, Builder, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
+    Shape, Signature, SymValues, ValueId, WriteCx,
 };
 use lehr_tensor::{Tensor, Wide};
 
 use crate::axis::resolve_axes;
+use crate::renamed_axes::{constant_ints, has_input, ints_like, keeps_order, reduced, renamed_axes};
 
 /// The attributes that all reductions have.
 #[derive(Clone, Copy, Debug)]
@@ -218,6 +219,18 @@ pub(crate) fn axes(io: &Signature<'_>, modes: Modes) -> AxisMap {
     ];
     map.reduced = axes.into_iter().map(|axis| (0, axis)).collect();
     map
+}
+
+/// The reduction of a value in another order of axes, which keeps the order in which each group is added up.
+pub(crate) fn permuted(io: &Signature<'_>, order: &Permutation, modes: Modes) -> Option<Permuted> {
+    let given = if has_input(io, 1) { Some(constant_ints(io, 1)?) } else { None };
+    let axes = modes.axes(given.clone(), order.rank()).ok()?;
+    if !keeps_order(io, order, &axes) {
+        return None;
+    }
+    let permuted = reduced(io, None, order, &axes, modes.keepdims);
+    let Some(given) = given else { return Some(permuted) };
+    Some(permuted.with_constant(1, ints_like(io, 1, renamed_axes(&given, order)?)?))
 }
 
 /// A reduction of `x` over the axes of the node that `builder` expresses.

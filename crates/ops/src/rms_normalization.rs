@@ -1,6 +1,8 @@
 //! `RMSNormalization`: <https://onnx.ai/onnx/operators/onnx__RMSNormalization.html>
 
-use lehr_graph::{AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Signature, declare_op};
+use lehr_graph::{
+    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Signature, declare_op,
+};
 use lehr_tensor::DataType;
 
 use crate::axis::resolve_axis;
@@ -50,6 +52,12 @@ impl Op for RmsNormalization {
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
         layer_axes(io, self.axis)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let first = resolve_axis(self.axis, order.rank()).ok()?;
+        let stays = order.axes().iter().enumerate().skip(first).all(|(place, &axis)| place == axis);
+        stays.then(|| Permuted::unary(io, None, order))
     }
 }
 

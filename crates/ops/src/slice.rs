@@ -2,12 +2,14 @@
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature,
-    SymValues, declare_op,
+    AxisMap, AxisRole, Cost, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
+    Shape, Signature, SymValues, declare_op,
 };
+use lehr_tensor::{CastOptions, Tensor};
 
 use crate::axis::resolve_axes;
 use crate::movement::{AxisPicks, pick};
+use crate::renamed_axes::{along_input_axes, has_input, renamed_axes};
 
 declare_op! {
     /// Along some axes (input 3, by default the first ones) the indices from starts (input 1) until before ends
@@ -93,6 +95,18 @@ impl Op for Slice {
             }
         }
         map
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        if has_input(io, 3) {
+            return along_input_axes(io, order, 3);
+        }
+        // By default the first axes are meant, which are others now.
+        let count = io.input_shape(1)?.get(0)?.as_fixed()?;
+        let axes: Vec<i64> = (0..i64::try_from(count.min(order.rank() + 1)).ok()?).collect();
+        let axes = Tensor::vector(renamed_axes(&axes, order)?);
+        let axes = axes.cast(io.input_dtype(1)?, CastOptions::default()).ok()?;
+        Some(Permuted::unary(io, None, order).with_constant(3, axes))
     }
 }
 

@@ -1,7 +1,8 @@
 //! `Softmax`: <https://onnx.ai/onnx/operators/onnx__Softmax.html>
 
 use lehr_graph::{
-    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Signature, declare_op,
+    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
+    Signature, declare_op,
 };
 use lehr_kernels::norm;
 
@@ -9,6 +10,7 @@ use crate::elementwise::infer_same;
 use crate::elementwise_cpu::{all_f32, cpu_op};
 use crate::formula::Formula;
 use crate::line_cpu::SoftmaxKernel;
+use crate::renamed_axes::along_axis;
 use crate::softmax_axis;
 
 declare_op! {
@@ -50,6 +52,10 @@ impl Op for Softmax {
 
     fn cost(&self, io: &Signature<'_>) -> Cost {
         softmax_axis::cost(io)
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        along_axis(io, order, self.axis, |axis| Self { axis })
     }
 }
 

@@ -1,14 +1,15 @@
 //! `Split`: <https://onnx.ai/onnx/operators/onnx__Split.html>
 
 use lehr_graph::{
-    AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, Signature, SymValues,
-    WriteCx, WriteInput, declare_op,
+    AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Shape,
+    Signature, SymValues, WriteCx, WriteInput, declare_op,
 };
 use lehr_tensor::{DataType, Tensor};
 
 use crate::axis::resolve_axis;
 use crate::cast::Cast;
 use crate::movement::{AxisPicks, pick};
+use crate::renamed_axes::along_axis;
 
 declare_op! {
     /// The input cut along `axis` into parts of the sizes in input 1, or else into `num_outputs` equal parts of which
@@ -139,6 +140,10 @@ impl Op for Split {
             }
         }
         map
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        along_axis(io, order, self.axis, |axis| Self { axis, ..self.clone() })
     }
 }
 

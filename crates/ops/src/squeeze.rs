@@ -1,8 +1,12 @@
 //! `Squeeze`: <https://onnx.ai/onnx/operators/onnx__Squeeze.html>
 
-use lehr_graph::{Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, WriteCx, declare_op};
+use lehr_graph::{
+    Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Shape, Signature, WriteCx,
+    declare_op,
+};
 
 use crate::axis::resolve_axes;
+use crate::renamed_axes::{constant_ints, has_input, ints_like, reduced, renamed_axes};
 use crate::symbolic::forward_known;
 
 declare_op! {
@@ -59,6 +63,19 @@ impl Op for Squeeze {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         if cx.opset() < 13 { cx.ints_to_attribute(1, "axes") } else { Ok(()) }
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let shape = io.input_shape(0)?;
+        if !has_input(io, 1) {
+            let ones = |axis: &usize| shape.get(*axis) == Some(&Dim::Fixed(1));
+            let dropped: Vec<usize> = (0..shape.as_fixed()?.len()).filter(ones).collect();
+            return Some(reduced(io, None, order, &dropped, false));
+        }
+        let axes = constant_ints(io, 1)?;
+        let dropped = resolve_axes(&axes, order.rank()).ok()?;
+        let axes = ints_like(io, 1, renamed_axes(&axes, order)?)?;
+        Some(reduced(io, None, order, &dropped, false).with_constant(1, axes))
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use lehr_graph::{Builder, Datum, EvalCx, InferCx, Op, OpError, OpRef, Signature, ValueType};
+use lehr_graph::{
+    Builder, Datum, EvalCx, InferCx, Op, OpError, OpRef, Permutation, PermutedInput, Shape, Signature,
+    ValueType,
+};
 use lehr_kernels::isa::Isa;
 use lehr_kernels::team::Team;
 use lehr_tensor::{DataType, Tensor, Wide};
@@ -11,6 +14,7 @@ use lehr_tensor::{DataType, Tensor, Wide};
 use crate::cpu::{Buffers, RunCx};
 use crate::evaluate::Reference;
 use crate::registry::cpu_op;
+use crate::transpose::Transpose;
 
 /// The outputs of each way that an operator has, by its name.
 pub(crate) type Ways = Vec<(String, Vec<Option<Datum>>)>;
@@ -103,6 +107,7 @@ impl Case {
             ways.push(("decomposition".into(), outputs));
         }
         ways.extend(self.fast(&types, &inferred)?);
+        ways.extend(self.permuted(&inferred)?);
         Ok(ways)
     }
 
@@ -166,6 +171,33 @@ impl Case {
         Ok(ways)
     }
 
+    /// The node under every other order of axes that it takes, with its outputs in their own order again.
+    fn permuted(&self, inferred: &[ValueType]) -> Result<Ways, OpError> {
+        let types: Vec<_> = self.inputs.iter().map(|d| d.as_ref().map(Datum::value_type)).collect();
+        let io = Signature {
+            inputs: types.iter().map(Option::as_ref).collect(),
+            constants: self.inputs.iter().map(|d| d.as_ref().and_then(Datum::as_tensor)).collect(),
+            outputs: inferred.iter().collect(),
+        };
+        let rank = |shape: Option<&Shape>| shape.map_or(0, Shape::rank);
+        let rank = rank(io.input_shape(0)).max(rank(io.output_shape(0)));
+        let mut ways = Vec::new();
+        for order in orders(rank) {
+            let Some(permuted) = self.op.permuted(&io, &order) else { continue };
+            let given = self.inputs.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+            let inputs: Vec<_> = given.zip(&permuted.inputs).map(|(d, input)| ordered(d, input)).collect();
+            let environment = Reference::default();
+            let mut cx = EvalCx::new(&inputs, vec![true; inferred.len()], &environment);
+            permuted.op.as_ref().unwrap_or(&self.op).eval(&mut cx)?;
+            let back = |(value, order): (Option<Datum>, &Permutation)| {
+                value.map(|value| transposed(value.as_tensor().expect("a tensor"), &order.inverse()).into())
+            };
+            let outputs = cx.finish().into_iter().zip(&permuted.outputs).map(back).collect();
+            ways.push((format!("in order {order:?}"), outputs));
+        }
+        Ok(ways)
+    }
+
     #[track_caller]
     fn compare(&self, what: &str, got: &Datum, want: &Datum) {
         match (got, want) {
@@ -193,6 +225,45 @@ impl Case {
             assert_eq!(got, want, "{what}: contents differ");
         }
     }
+}
+
+/// All orders of up to four axes.
+fn orders(rank: usize) -> Vec<Permutation> {
+    if rank > 4 {
+        return Vec::new();
+    }
+    let counts = std::iter::repeat_n(0..rank, rank);
+    let all = counts.fold(vec![vec![]], |orders: Vec<Vec<usize>>, axes| {
+        orders.iter().flat_map(|o| axes.clone().map(|axis| [o.as_slice(), &[axis]].concat())).collect()
+    });
+    all.into_iter().filter_map(Permutation::new).filter(|order| !order.is_identity()).collect()
+}
+
+/// What a permuted node reads in place of `value`.
+fn ordered(value: Option<&Datum>, input: &PermutedInput) -> Option<Datum> {
+    match input {
+        PermutedInput::Absent => None,
+        PermutedInput::Same => value.cloned(),
+        PermutedInput::Constant(tensor) => Some(tensor.clone().into()),
+        PermutedInput::Ordered { order, ones } => {
+            let mut y = transposed(value?.as_tensor()?, order);
+            for &place in ones {
+                let mut shape = y.shape().to_vec();
+                shape.insert(place, 1);
+                y = y.reshape(&shape).expect("ones fit");
+            }
+            Some(y.into())
+        }
+    }
+}
+
+fn transposed(x: &Tensor, order: &Permutation) -> Tensor {
+    let inputs = [Some(Datum::Tensor(x.clone()))];
+    let environment = Reference::default();
+    let mut cx = EvalCx::new(&inputs, vec![true], &environment);
+    Transpose { perm: Some(order.to_ints()) }.eval(&mut cx).expect("the ranks are equal");
+    let y = cx.finish().into_iter().next().flatten();
+    y.and_then(|y| y.as_tensor().cloned()).expect("a tensor")
 }
 
 /// Gives new buffers each time, filled with what must not shine through.

@@ -1,10 +1,14 @@
 //! `Tile`: <https://onnx.ai/onnx/operators/onnx__Tile.html>
 
 use lehr_graph::dim::SymInt;
-use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, SymValues, declare_op};
+use lehr_graph::{
+    EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Shape, Signature, SymValues,
+    declare_op,
+};
 
 use crate::axis::resolve_axis;
 use crate::movement::{AxisPicks, check_size, pick_as};
+use crate::renamed_axes::{constant_ints, ints_like};
 
 declare_op! {
     /// Input 0 repeated along each axis as often as input 1 says.
@@ -73,6 +77,11 @@ impl Op for Tile {
         let y = pick_as(x, &own, &picks, None)?.reshape(&shape)?;
         cx.set(0, y);
         Ok(())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let repeats = ints_like(io, 1, order.apply(&constant_ints(io, 1)?)?)?;
+        Some(Permuted::unary(io, None, order).with_constant(1, repeats))
     }
 }
 

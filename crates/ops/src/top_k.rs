@@ -2,12 +2,16 @@
 
 use std::cmp::Ordering;
 
-use lehr_graph::{Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, declare_op};
+use lehr_graph::{
+    Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Shape, Signature,
+    declare_op,
+};
 use lehr_tensor::{DataType, Tensor, Wide};
 
 use crate::axis::resolve_axis;
 use crate::movement::{Blocks, count, move_elements};
 use crate::order::compare_elements;
+use crate::renamed_axes::along_axis;
 
 declare_op! {
     /// The K (input 1) largest or smallest elements along `axis`, and their indices; of equal ones the first.
@@ -97,6 +101,10 @@ impl Op for TopK {
         let indices = chosen.into_iter().map(|i| i64::try_from(i).unwrap_or(i64::MAX)).collect();
         cx.set(1, Tensor::from_vec::<i64>(&shape, indices)?);
         Ok(())
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        along_axis(io, order, self.axis, |axis| Self { axis, ..self.clone() })
     }
 }
 

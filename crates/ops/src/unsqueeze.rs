@@ -1,8 +1,12 @@
 //! `Unsqueeze`: <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>
 
-use lehr_graph::{Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, WriteCx, declare_op};
+use lehr_graph::{
+    Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Shape, Signature, WriteCx,
+    declare_op,
+};
 
 use crate::axis::resolve_axes;
+use crate::renamed_axes::{constant_ints, ints_like, renamed_axes};
 use crate::symbolic::forward_known;
 
 declare_op! {
@@ -47,6 +51,15 @@ impl Op for Unsqueeze {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         if cx.opset() < 13 { cx.ints_to_attribute(1, "axes") } else { Ok(()) }
+    }
+
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let axes = constant_ints(io, 1)?;
+        let inserted = resolve_axes(&axes, order.rank()).ok()?;
+        let axes = ints_like(io, 1, renamed_axes(&axes, order)?)?;
+        let mut permuted = Permuted::unary(io, None, &order.without(&inserted)).with_constant(1, axes);
+        permuted.outputs = vec![order.clone()];
+        Some(permuted)
     }
 }
 

@@ -51,6 +51,7 @@ pub mod pipeline;
 pub mod remove_identities;
 mod reshape_target;
 pub mod rewrite;
+pub mod search_layout;
 #[cfg(test)]
 mod testing;
 

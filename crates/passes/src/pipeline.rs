@@ -28,6 +28,7 @@ use crate::merge_transposes::MergeTransposes;
 use crate::pass::{OptLevel, Pass};
 use crate::remove_identities::RemoveIdentities;
 use crate::rewrite::Rewriter;
+use crate::search_layout::SearchLayout;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
 pub fn pipeline(level: OptLevel) -> PassManager {
@@ -49,6 +50,9 @@ fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
         ("simplify", exact()),
         // Before everything that moves factors and nodes, which would tear the formulas apart.
         ("formulas", formulas()),
+        // Behind the formulas, some of which are bound to the last axis; before the weights, which only what is next to
+        // each other can be merged into.
+        ("layout", vec![Box::new(SearchLayout)]),
         // Behind the formulas, whose constants they would swallow.
         ("weights", weights()),
         // Behind the weights, which leave fewer nodes to move: what is not read is not computed.
