@@ -29,6 +29,7 @@ pub mod fuse_layer_norm;
 pub mod fuse_log_softmax;
 pub mod fuse_mish;
 pub mod fuse_pad;
+pub mod fuse_pointwise_convs;
 pub mod fuse_rms_norm;
 pub mod fuse_scale_bias;
 pub mod fuse_scale_bias_ahead;
@@ -49,11 +50,13 @@ pub mod pass;
 pub mod pattern;
 pub mod pipeline;
 pub mod remove_identities;
+pub mod remove_unit_windows;
 mod reshape_target;
 pub mod rewrite;
 pub mod search_layout;
 #[cfg(test)]
 mod testing;
+pub mod use_global_pools;
 
 pub use check::Check;
 pub use cost_model::{CostModel, Roofline, Totals};

@@ -11,6 +11,7 @@ use crate::fuse_layer_norm::FuseLayerNorm;
 use crate::fuse_log_softmax::FuseLogSoftmax;
 use crate::fuse_mish::FuseMish;
 use crate::fuse_pad::FusePad;
+use crate::fuse_pointwise_convs::FusePointwiseConvs;
 use crate::fuse_rms_norm::FuseRmsNorm;
 use crate::fuse_scale_bias::FuseScaleBias;
 use crate::fuse_scale_bias_ahead::FuseScaleBiasAhead;
@@ -27,8 +28,10 @@ use crate::merge_reshapes::MergeReshapes;
 use crate::merge_transposes::MergeTransposes;
 use crate::pass::{OptLevel, Pass};
 use crate::remove_identities::RemoveIdentities;
+use crate::remove_unit_windows::RemoveUnitWindows;
 use crate::rewrite::Rewriter;
 use crate::search_layout::SearchLayout;
+use crate::use_global_pools::UseGlobalPools;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
 pub fn pipeline(level: OptLevel) -> PassManager {
@@ -122,6 +125,11 @@ fn weights() -> Vec<Box<dyn Pass>> {
         // Behind those: what has weights on both sides goes backwards, where no border is in the way.
         Box::new(Rewriter(FuseScaleBiasAhead)),
         Box::new(Rewriter(FusePad)),
+        // Behind those, which take away what stands between two convolutions.
+        Box::new(Rewriter(FusePointwiseConvs)),
+        // First the poolings that do nothing: the others say what they do in one way.
+        Box::new(Rewriter(RemoveUnitWindows)),
+        Box::new(Rewriter(UseGlobalPools)),
     ]
 }
 
