@@ -1,5 +1,6 @@
 //! The passes in their order.
 
+use crate::conv_before_upsample::ConvBeforeUpsample;
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
 use crate::fold_constants::FoldConstants;
@@ -27,10 +28,12 @@ use crate::merge_casts::MergeCasts;
 use crate::merge_reshapes::MergeReshapes;
 use crate::merge_transposes::MergeTransposes;
 use crate::pass::{OptLevel, Pass};
+use crate::pool_before_activation::PoolBeforeActivation;
 use crate::remove_identities::RemoveIdentities;
 use crate::remove_unit_windows::RemoveUnitWindows;
 use crate::rewrite::Rewriter;
 use crate::search_layout::SearchLayout;
+use crate::sink_functions_below_concat::SinkFunctionsBelowConcat;
 use crate::use_global_pools::UseGlobalPools;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
@@ -74,6 +77,9 @@ fn exact() -> Vec<Box<dyn Pass>> {
 fn reorder() -> Vec<Box<dyn Pass>> {
     vec![
         Box::new(Rewriter(HoistSlices)),
+        Box::new(Rewriter(ConvBeforeUpsample)),
+        Box::new(Rewriter(PoolBeforeActivation)),
+        Box::new(Rewriter(SinkFunctionsBelowConcat)),
         // Equal slices come from different readers.
         Box::new(EliminateDuplicates),
     ]
