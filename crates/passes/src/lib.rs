@@ -45,6 +45,7 @@ pub mod materialise_shapes;
 pub mod materialise_targets;
 pub mod merge_affine_into_norm;
 pub mod merge_casts;
+pub mod merge_parallel_products;
 pub mod merge_reshapes;
 pub mod merge_transposes;
 mod normalised;

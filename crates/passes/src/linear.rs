@@ -6,7 +6,8 @@ use std::sync::Arc;
 use lehr_graph::verify::describe_value;
 use lehr_graph::{Graph, NodeId, Op, PatchBuilder, PatchValue, Use, ValueId};
 use lehr_ops::{
-    add::Add, conv::Conv, conv_transpose::ConvTranspose, gemm::Gemm, matmul::MatMul, window::AutoPad,
+    add::Add, concat::Concat, conv::Conv, conv_transpose::ConvTranspose, gemm::Gemm, matmul::MatMul,
+    window::AutoPad,
 };
 use lehr_tensor::{DataType, Tensor};
 
@@ -265,6 +266,53 @@ impl<'g> Linear<'g> {
         self.rebuild(input, weights, bias, patch)
     }
 
+    /// Whether [`Linear::side_by_side`] may take both: the same operator on the same input, with matrices that can be put
+    /// side by side and that nobody else reads.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        let same_op = match (self.op().downcast_ref::<Gemm>(), other.op().downcast_ref::<Gemm>()) {
+            (Some(own), Some(other)) => {
+                Gemm { beta: 1.0, ..own.clone() } == Gemm { beta: 1.0, ..other.clone() }
+            }
+            _ => match (self.op().downcast_ref::<Conv>(), other.op().downcast_ref::<Conv>()) {
+                (Some(own), Some(other)) => own == other,
+                _ => self.kind == Kind::Right && other.kind == Kind::Right,
+            },
+        };
+        let is_alone = |linear: &Self| linear.graph.value(linear.weights).uses().len() == 1;
+        let is_constant = |linear: &Self| linear.graph.constant(linear.weights).is_some();
+        let (Ok(dtype), Ok(other_dtype)) = (self.dtype(), other.dtype()) else { return false };
+        same_op
+            && self.input == other.input
+            && self.rank == other.rank
+            && dtype == other_dtype
+            && (self.sizes.batch, self.sizes.groups, self.sizes.inner) == (1, 1, other.sizes.inner)
+            && (other.sizes.batch, other.sizes.groups) == (1, 1)
+            && self.sizes.inputs() == other.sizes.inputs()
+            && self.weight_rank() == other.weight_rank()
+            && [self, other].iter().all(|linear| is_alone(linear) && is_constant(linear))
+    }
+
+    fn weight_rank(&self) -> usize {
+        self.graph.constant(self.weights).map_or(0, Tensor::rank)
+    }
+
+    /// One operator with the output channels of all: those of `self`, then those of `others`.
+    ///
+    /// # Errors
+    /// [`Reject::Because`] when the biases do not fit the type.
+    pub fn side_by_side(&self, others: &[Self], patch: &mut PatchBuilder<'_>) -> Result<PatchValue, Reject> {
+        let all = || std::iter::once(self).chain(others);
+        let weights: Vec<PatchValue> = all().map(|linear| linear.weights.into()).collect();
+        let axis = match (self.kind, self.sizes.rows_out) {
+            (Kind::Conv, _) | (_, true) => 0,
+            _ => -1,
+        };
+        let weights = patch.call(Concat { axis }, &weights)?;
+        let terms = |linear: &Self| linear.bias.clone().unwrap_or_else(|| vec![0.0; linear.channels]);
+        let bias = all().flat_map(terms).collect();
+        self.rebuild(self.input.into(), weights, bias, patch)
+    }
+
     fn weight_numbers(&self) -> Result<Vec<f64>, Reject> {
         let weights = self.graph.constant(self.weights);
         finite(weights.ok_or_else(|| Reject::because("its weights are not constant"))?)
@@ -297,7 +345,7 @@ impl<'g> Linear<'g> {
         patch: &mut PatchBuilder<'_>,
     ) -> Result<PatchValue, Reject> {
         let needed = self.bias.is_some() || bias.iter().any(|&term| term != 0.0);
-        let shape = if self.kind == Kind::Left { &[self.channels, 1][..] } else { &[self.channels] };
+        let shape = if self.kind == Kind::Left { &[bias.len(), 1][..] } else { &[bias.len()] };
         let bias = match needed {
             true => {
                 let bias = floats(self.dtype()?, shape, bias)?;

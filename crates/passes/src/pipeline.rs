@@ -25,6 +25,7 @@ use crate::materialise_shapes::MaterialiseShapes;
 use crate::materialise_targets::MaterialiseTargets;
 use crate::merge_affine_into_norm::MergeAffineIntoNorm;
 use crate::merge_casts::MergeCasts;
+use crate::merge_parallel_products::MergeParallelProducts;
 use crate::merge_reshapes::MergeReshapes;
 use crate::merge_transposes::MergeTransposes;
 use crate::pass::{OptLevel, Pass};
@@ -63,6 +64,8 @@ fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
         ("weights", weights()),
         // Behind the weights, which leave fewer nodes to move: what is not read is not computed.
         ("reorder", reorder()),
+        // Behind the moves of slices, which would take apart again what is put together here.
+        ("parallel", vec![Box::new(Rewriter(MergeParallelProducts))]),
         // Last: what the stages before made equal, constant, or unread.
         ("clean_up", exact()),
     ]
