@@ -58,7 +58,9 @@ pub mod remove_unit_windows;
 mod reshape_target;
 pub mod rewrite;
 pub mod search_layout;
+pub mod sink_expands;
 pub mod sink_functions_below_concat;
+pub mod split_conv_over_concat;
 #[cfg(test)]
 mod testing;
 pub mod use_global_pools;

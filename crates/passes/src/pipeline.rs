@@ -34,7 +34,9 @@ use crate::remove_identities::RemoveIdentities;
 use crate::remove_unit_windows::RemoveUnitWindows;
 use crate::rewrite::Rewriter;
 use crate::search_layout::SearchLayout;
+use crate::sink_expands::SinkExpands;
 use crate::sink_functions_below_concat::SinkFunctionsBelowConcat;
+use crate::split_conv_over_concat::SplitConvOverConcat;
 use crate::use_global_pools::UseGlobalPools;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
@@ -79,10 +81,13 @@ fn exact() -> Vec<Box<dyn Pass>> {
 /// Moves that the cost model approves of.
 fn reorder() -> Vec<Box<dyn Pass>> {
     vec![
+        Box::new(Rewriter(SinkExpands)),
         Box::new(Rewriter(HoistSlices)),
         Box::new(Rewriter(ConvBeforeUpsample)),
         Box::new(Rewriter(PoolBeforeActivation)),
         Box::new(Rewriter(SinkFunctionsBelowConcat)),
+        // Behind what removes parts of a Concat.
+        Box::new(Rewriter(SplitConvOverConcat)),
         // Equal slices come from different readers.
         Box::new(EliminateDuplicates),
     ]
