@@ -57,6 +57,8 @@ pub fn stages_of(level: OptLevel) -> Vec<Stage> {
 fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
     vec![
         ("simplify", exact()),
+        // Before the formulas and the weights, which see operands better that are not repeated.
+        ("expands", vec![Box::new(Rewriter(SinkExpands))]),
         // Before everything that moves factors and nodes, which would tear the formulas apart.
         ("formulas", formulas()),
         // Behind the formulas, some of which are bound to the last axis; before the weights, which only what is next to
@@ -81,7 +83,6 @@ fn exact() -> Vec<Box<dyn Pass>> {
 /// Moves that the cost model approves of.
 fn reorder() -> Vec<Box<dyn Pass>> {
     vec![
-        Box::new(Rewriter(SinkExpands)),
         Box::new(Rewriter(HoistSlices)),
         Box::new(Rewriter(ConvBeforeUpsample)),
         Box::new(Rewriter(PoolBeforeActivation)),
