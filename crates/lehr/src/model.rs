@@ -8,6 +8,7 @@ use lehr_formats::onnx;
 use lehr_graph::diagnostic::{Code, has_errors};
 use lehr_graph::{Diagnostic, Graph, text};
 use lehr_ops::registry::Operators;
+use lehr_passes::bind_shapes::{BindError, Bindings, bind_shapes};
 use lehr_passes::{OptLevel, Options as PassOptions, PassError, Report, pipeline};
 use lehr_runtime::{CompileError, CompileOptions, CompiledModel, Keep, Port, Session, Tier};
 use lehr_tensor::Bytes;
@@ -60,6 +61,9 @@ pub enum ModelError {
     /// The file can not be used; all findings, warnings included.
     #[error("{}", in_lines(.0))]
     Unusable(Vec<Diagnostic>),
+    /// Sizes do not fit the graph.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// A pass is at fault.
     #[error(transparent)]
     Optimize(#[from] PassError),
@@ -73,7 +77,7 @@ impl ModelError {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match self {
             Self::Unusable(findings) => findings,
-            Self::Optimize(_) | Self::Compile(_) => &[],
+            Self::Bind(_) | Self::Optimize(_) | Self::Compile(_) => &[],
         }
     }
 }
@@ -267,6 +271,15 @@ impl Model {
                 ty: self.graph.value(id).ty().clone(),
             })
             .collect()
+    }
+
+    /// The model with inputs and symbols of the sizes given.
+    ///
+    /// # Errors
+    /// [`ModelError::Bind`].
+    pub fn bound(mut self, bindings: &Bindings) -> Result<Self, ModelError> {
+        bind_shapes(&mut self.graph, bindings)?;
+        Ok(self)
     }
 
     /// Optimises the graph; the report says what was done, and why the rest was not.

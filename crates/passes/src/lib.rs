@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod affine;
+pub mod bind_shapes;
 pub mod bisect;
 pub mod check;
 pub mod constants;
