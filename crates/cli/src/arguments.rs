@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lehr::graph::dim::{Assignment, Symbol};
-use lehr::graph::{Dim, TensorType};
-use lehr::{Model, ModelOptions, OptLevel, Tier, ValueType};
+use lehr::passes::bind_shapes::Bindings;
+use lehr::{Model, ModelOptions, OptLevel, Tier};
 
 use crate::commands;
 use crate::failure::Failure;
@@ -139,6 +139,26 @@ pub struct Shapes {
     bindings: Vec<Binding>,
 }
 
+/// Sizes that the model leaves open and that are settled for good.
+#[derive(Clone, Debug, Args)]
+pub struct FixedShapes {
+    /// Settle the shape of an input, as x=1x3x224x224, or a symbolic dimension, as N=1, for good; may be repeated
+    #[arg(long = "input-shape", value_name = "NAME=SIZES", value_parser = parse_binding)]
+    bindings: Vec<Binding>,
+
+    /// Settle the first dimension of every input where it is symbolic
+    #[arg(long, value_name = "N")]
+    batch: Option<u64>,
+}
+
+impl FixedShapes {
+    /// As the library takes them.
+    pub fn bindings(&self) -> Bindings {
+        let named = self.bindings.iter().map(|Binding { name, sizes }| (name.clone(), sizes.clone()));
+        Bindings { named: named.collect(), batch: self.batch }
+    }
+}
+
 /// A name and its size or sizes.
 #[derive(Clone, Debug)]
 struct Binding {
@@ -158,30 +178,11 @@ impl Shapes {
 
     /// The model with the shapes of its inputs as they were given.
     pub fn apply(&self, model: Model) -> Result<Model, Failure> {
-        let mut graph = model.graph().clone();
-        let mut changed = false;
-        for Binding { name, sizes } in &self.bindings {
-            let input = graph.inputs().iter().copied().find(|&id| graph.value(id).name() == Some(name));
-            let Some(input) = input else {
-                if sizes.len() == 1 {
-                    continue;
-                }
-                return Err(Failure::Message(format!("--shape: the model has no input named '{name}'")));
-            };
-            let declared = graph.value(input).ty();
-            let shape = sizes.iter().map(|&size| Dim::Fixed(size)).collect();
-            let given = ValueType::Tensor(TensorType { dtype: None, shape: Some(shape), known: None });
-            let refined = declared
-                .refine(&given)
-                .map_err(|problem| Failure::Message(format!("--shape: input '{name}': {problem}")))?;
-            graph.set_type(input, refined);
-            changed = true;
-        }
-        if !changed {
-            return Ok(model);
-        }
-        graph.infer_types().map_err(|(_, error)| Failure::Message(format!("--shape: {error}")))?;
-        Ok(model.with_graph(graph))
+        let is_input = |name: &str| model.inputs().iter().any(|input| input.name == name);
+        let of_inputs = self.bindings.iter().filter(|b| b.sizes.len() != 1 || is_input(&b.name));
+        let named = of_inputs.map(|binding| (binding.name.clone(), binding.sizes.clone())).collect();
+        let bindings = Bindings { named, batch: None };
+        model.bound(&bindings).map_err(|error| Failure::Message(format!("--shape: {error}")))
     }
 }
 

@@ -17,6 +17,7 @@ use lehr_ops::sigmoid::Sigmoid;
 use lehr_ops::window::AutoPad;
 
 use crate::affine::rank_of;
+use crate::constants::finite;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
 use crate::pattern::{Match, Pattern, node, uniform_number};
 use crate::rewrite::{Reject, Rewrite};
@@ -49,6 +50,8 @@ impl Rewrite for FusePad {
         }
         let op = node.op();
         let padded: OpRef = if let Some(conv) = op.downcast_ref::<Conv>() {
+            // A padded zero is multiplied, padding of the convolution's own is not: `0 · inf` is NaN.
+            node.input(1).and_then(|weights| graph.constant(weights)).map(finite).transpose()?;
             Arc::new(padded_conv(conv, &padding)?)
         } else if let Some(pool) = op.downcast_ref::<AveragePool>() {
             Arc::new(padded_average(pool, &padding)?)
@@ -218,6 +221,14 @@ mod tests {
 
     fn graph_of(body: &str) -> String {
         format!("graph {{ {HEAD} {body} output %y }}")
+    }
+
+    #[test]
+    fn zeros_times_infinity_stay() {
+        let text =
+            "graph { input %x: f32[1,1,2,2] const %w = f32[1,1,1,1] [inf] const %p = i64[8] [0,0,1,1,0,0,1,1]
+            %a = Pad(%x, %p) %y = Conv(%a, %w) output %y }";
+        assert_unchanged(|| Rewriter(FusePad), text, Some("expected finite numbers"));
     }
 
     #[track_caller]
