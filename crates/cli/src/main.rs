@@ -6,10 +6,12 @@
 
 mod arguments;
 mod atomic;
+mod columns;
 mod commands;
 mod failure;
 mod feeds;
 mod numbers;
+mod pass_table;
 mod progress;
 mod report;
 

@@ -6,12 +6,9 @@ use lehr_graph::dim::Assignment;
 use lehr_graph::opaque::Opaque;
 use lehr_graph::{Def, Dim, Graph, NodeId};
 use lehr_ops::registry::cpu_op;
-use lehr_tensor::DataType;
+use lehr_passes::energy::pj_per_mac;
 
-/// Picojoules per byte from memory outside the chip: 1.3 nJ per 64 bits, the lower end of the source below.
-pub const DRAM_PJ_PER_BYTE: f64 = 162.5;
-/// Picojoules per byte from 1 MB of memory on the chip: 100 pJ per 64 bits.
-pub const CACHE_PJ_PER_BYTE: f64 = 12.5;
+pub use lehr_passes::energy::{CACHE_PJ_PER_BYTE, DRAM_PJ_PER_BYTE};
 
 /// How often an operator occurs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,15 +165,5 @@ impl<'a> Counter<'a> {
             parameters_uj: parameters * DRAM_PJ_PER_BYTE / 1e6,
             activations_uj: (traffic - parameters).max(0.0) * CACHE_PJ_PER_BYTE / 1e6,
         })
-    }
-}
-
-/// Multiplication and addition of one multiply-accumulate.
-fn pj_per_mac(dtype: Option<DataType>) -> f64 {
-    match dtype {
-        Some(DataType::F16 | DataType::BF16) => 1.5,
-        Some(dtype) if dtype.bits() <= 8 => 0.23,
-        Some(dtype) if dtype.is_int() => 3.2,
-        _ => 4.6,
     }
 }

@@ -9,6 +9,7 @@ use lehr_graph::patch::NodeView;
 use lehr_graph::verify::MAX_NESTING;
 use lehr_graph::{Def, Dim, Flags, Graph, Op, Patch, Shape, Signature, ValueType};
 
+use crate::energy::{CACHE_PJ_PER_BYTE, DRAM_PJ_PER_BYTE, pj_per_mac};
 use crate::rewrite::Reject;
 
 /// Predicts time; fed with measured kernel costs where there are such.
@@ -117,11 +118,20 @@ pub struct Totals {
     pub macs: u64,
     /// Bytes read and written by all nodes, likewise.
     pub bytes: u64,
+    /// Estimated femtojoules of all multiply-accumulates.
+    compute_fj: u64,
 }
 
 impl Totals {
     /// Size that stands for every symbol.
     pub const HINT: u64 = 1;
+
+    /// Estimated picojoules of one run, see [`crate::energy`].
+    pub fn energy_pj(&self) -> f64 {
+        let activations = self.bytes.saturating_sub(self.parameter_bytes) as f64;
+        let parameters = self.parameter_bytes as f64;
+        self.compute_fj as f64 / 1e3 + parameters * DRAM_PJ_PER_BYTE + activations * CACHE_PJ_PER_BYTE
+    }
 
     /// The totals of `graph`.
     pub fn of(graph: &Graph) -> Self {
@@ -145,6 +155,9 @@ impl Totals {
             if let Some(work) = work_at_hint(op, &io) {
                 self.macs = self.macs.saturating_add(work.macs);
                 self.bytes = self.bytes.saturating_add(work.bytes);
+                // All entries of the table are whole femtojoules.
+                let fj = (pj_per_mac(io.input_dtype(0)) * 1e3).round() as u64;
+                self.compute_fj = self.compute_fj.saturating_add(work.macs.saturating_mul(fj));
             }
             op.subgraphs().iter().for_each(|(_, inner)| self.add(inner, depth + 1));
         }

@@ -22,6 +22,7 @@ pub mod cost_model;
 pub mod eliminate_dead_code;
 pub mod eliminate_duplicates;
 mod epilogue;
+pub mod energy;
 pub mod fold_constants;
 mod formula;
 pub mod fuse_batch_norm;

@@ -106,6 +106,8 @@ pub struct Effect {
     pub macs: i64,
     /// Bytes read and written, likewise.
     pub bytes: i64,
+    /// Estimated picojoules of one run, likewise; see [`crate::energy`].
+    pub energy_pj: i64,
 }
 
 impl Effect {
@@ -115,6 +117,7 @@ impl Effect {
         self.parameter_bytes += change(before.parameter_bytes, after.parameter_bytes);
         self.macs += change(before.macs, after.macs);
         self.bytes += change(before.bytes, after.bytes);
+        self.energy_pj += (after.energy_pj() - before.energy_pj()).round() as i64;
     }
 }
 

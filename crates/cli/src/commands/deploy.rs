@@ -11,8 +11,10 @@ use serde_json::json;
 use super::run::summary;
 use crate::arguments::Json;
 use crate::atomic;
+use crate::columns::aligned;
 use crate::failure::Failure;
 use crate::numbers::{bytes, count, or_dash};
+use crate::pass_table::pass_table;
 use crate::progress::Progress;
 
 /// Take a model the whole way: import, optimise, verify, bundle, run on examples, report
@@ -43,6 +45,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(out.flush()?);
     }
     writeln!(out, "{}", table(&outcome.stages))?;
+    if !outcome.passes.is_empty() {
+        writeln!(out, "{}", pass_table(&outcome.passes))?;
+    }
     print_answers(&mut out, &outcome)?;
     writeln!(out, "bundle  {}\nreport  {}", outcome.bundle.display(), path.display())?;
     Ok(out.flush()?)
@@ -112,19 +117,7 @@ fn table(stages: &[Stage]) -> String {
             stage.note.clone(),
         ]);
     }
-    let widths: Vec<usize> = (0..titles.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-            0 => format!("{cell:<width$}"),
-            10 => cell.clone(),
-            _ => format!("{cell:>width$}"),
-        });
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
+    let mut text = aligned(&rows, &[0, 10]);
     text += "* an estimate from published numbers for each operation and byte, not a measurement\n";
     text
 }

@@ -4,14 +4,19 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use lehr::passes::{Check, Options, PassError, Report};
+use lehr::deploy::PassCount;
+use lehr::passes::bisect::{Verdict, bisect};
+use lehr::passes::manager::Row;
+use lehr::passes::pass::Edit;
+use lehr::passes::{Check, Options, PassError, Report, pipeline};
 use lehr::{Datum, Model, ModelError, OptLevel};
 use serde_json::{Value, json};
 
 use super::convert;
-use crate::arguments::{Feed, Json, Optimize, Writing};
+use crate::arguments::{Feed, FixedShapes, Json, Optimize, Writing};
 use crate::failure::Failure;
 use crate::feeds;
+use crate::pass_table::pass_table;
 
 /// Optimise a model and write it
 #[derive(Debug, Args)]
@@ -25,7 +30,10 @@ pub struct Arguments {
     #[command(flatten)]
     optimize: Optimize,
 
-    /// Say of every rewrite that did not fire why not
+    #[command(flatten)]
+    shapes: FixedShapes,
+
+    /// Say of every pass where it fired, and of every rewrite that did not fire why not
     #[arg(long)]
     explain: bool,
 
@@ -34,17 +42,29 @@ pub struct Arguments {
     #[arg(long)]
     check: bool,
 
-    /// Make only the first N edits: halving N finds the one that is guilty
+    /// As --check; if a result changes, find the single edit that is guilty and name it
+    #[arg(long)]
+    bisect: bool,
+
+    /// Make only the first N edits
     #[arg(long, value_name = "N")]
-    bisect: Option<usize>,
+    max_edits: Option<usize>,
 
     /// Stop after this pass has run for the first time
     #[arg(long, value_name = "PASS")]
     stop_after: Option<String>,
 
+    /// Run no other pass than this one; may be repeated
+    #[arg(long, value_name = "PASS")]
+    only: Vec<String>,
+
     /// Leave a pass out; may be repeated
     #[arg(long, value_name = "PASS")]
     disable: Vec<String>,
+
+    /// Run only passes that keep every result bit for bit
+    #[arg(long)]
+    exact: bool,
 
     #[command(flatten)]
     feed: Feed,
@@ -54,21 +74,28 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = super::load(&arguments.model)?;
+    let failed = |error| Failure::model(&arguments.model, error);
+    let model = super::load(&arguments.model)?.bound(&arguments.shapes.bindings()).map_err(failed)?;
+    let is_checked = arguments.check || arguments.bisect;
     let options = Options {
         verify: true,
-        check: if arguments.check { Some(check(arguments, &model)?) } else { None },
+        check: if is_checked { Some(check(arguments, &model)?) } else { None },
         stop_after: arguments.stop_after.clone(),
         disable: arguments.disable.iter().cloned().collect(),
-        max_edits: arguments.bisect,
+        only: arguments.only.iter().cloned().collect(),
+        exact: arguments.exact,
+        max_edits: arguments.max_edits,
         ..Options::default()
     };
     let level = arguments.optimize.or(OptLevel::O2);
-    let result = model.optimized(level, &options);
-    let (model, report) = result.map_err(|error| match error {
-        ModelError::Optimize(error @ PassError::UnknownPass { .. }) => Failure::Usage(error.to_string()),
-        other => Failure::model(&arguments.model, other),
-    })?;
+    let (model, report) = match model.clone().optimized(level, &options) {
+        Ok(done) => done,
+        Err(ModelError::Optimize(error @ PassError::UnknownPass { .. })) => {
+            return Err(Failure::Usage(error.to_string()));
+        }
+        Err(error) if arguments.bisect => return Err(blame(arguments, &model, level, &options, error)),
+        Err(error) => return Err(failed(error)),
+    };
     let stage = convert::optimize_stage(settings(level, arguments), &report);
     let written = convert::write(&model, &arguments.model, Some(stage), &arguments.writing)?;
     if arguments.json.json {
@@ -76,28 +103,95 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         json["written"] = written;
         return convert::print(&json, true);
     }
+    print(&report, arguments)?;
+    convert::print(&written, false)
+}
+
+/// The failure with the guilty edit, if there is a single one.
+fn blame(
+    arguments: &Arguments,
+    model: &Model,
+    level: OptLevel,
+    options: &Options,
+    error: ModelError,
+) -> Failure {
+    match bisect(&pipeline(level), model.graph(), options) {
+        Ok(Verdict::Guilty { edit, error }) => {
+            Failure::Message(format!("'{}': {}", arguments.model.display(), verdict(&edit, &error)))
+        }
+        _ => Failure::model(&arguments.model, error),
+    }
+}
+
+fn verdict(edit: &Edit, error: &PassError) -> String {
+    let Edit { pass, number, place } = edit;
+    format!(
+        "edit {number} is guilty, by pass '{pass}' at {place}: {error}; --disable {pass} leaves the pass out"
+    )
+}
+
+fn print(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     if arguments.explain {
-        for note in &report.notes {
-            writeln!(out, "{}: {}: {}", note.pass, note.node, note.reason)?;
+        write!(out, "{}", explanation(report))?;
+    }
+    let passes: Vec<_> = report.rows.iter().map(PassCount::from).collect();
+    write!(out, "{}", pass_table(&passes))?;
+    writeln!(out, "* estimates, as MACs and bytes with every symbolic size taken as 1")?;
+    write!(out, "{} nodes became {}", report.totals.0.nodes, report.totals.1.nodes)?;
+    match &report.unchecked {
+        Some(reason) => writeln!(out, "; results were not checked: {reason}")?,
+        None if arguments.check || arguments.bisect => {
+            writeln!(out, "; no edit of {} changes a result", report.edits)?;
+        }
+        None => writeln!(out)?,
+    }
+    Ok(())
+}
+
+/// What fired where and what did not for which reason, by pass.
+fn explanation(report: &Report) -> String {
+    let mut text = String::new();
+    for row in &report.rows {
+        let edits: Vec<_> = report.log.iter().filter(|edit| edit.pass == row.pass).collect();
+        let notes: Vec<_> = report.notes.iter().filter(|note| note.pass == row.pass).collect();
+        if edits.is_empty() && notes.is_empty() {
+            continue;
+        }
+        text += &format!("{} ({})\n", row.pass, row.exactness.name());
+        for edit in edits {
+            text += &format!("  edit {} at {}\n", edit.number, edit.place);
+        }
+        for note in notes {
+            text += &format!("  not at {}: {}\n", note.node, note.reason);
         }
     }
-    writeln!(out, "{report}")?;
-    drop(out);
-    convert::print(&written, false)
+    text
 }
 
 /// What was asked for, for the provenance of a bundle.
 fn settings(level: OptLevel, arguments: &Arguments) -> Value {
     let mut settings = json!({"level": level.name()});
-    if !arguments.disable.is_empty() {
-        settings["disable"] = json!(arguments.disable);
+    for (name, passes) in [("only", &arguments.only), ("disable", &arguments.disable)] {
+        if !passes.is_empty() {
+            settings[name] = json!(passes);
+        }
     }
     if let Some(pass) = &arguments.stop_after {
         settings["stop_after"] = json!(pass);
     }
-    if let Some(edits) = arguments.bisect {
-        settings["bisect"] = json!(edits);
+    if let Some(edits) = arguments.max_edits {
+        settings["max_edits"] = json!(edits);
+    }
+    if arguments.exact {
+        settings["exact"] = json!(true);
+    }
+    let bindings = arguments.shapes.bindings();
+    if !bindings.named.is_empty() {
+        settings["shapes"] = bindings.named.into_iter().map(|(name, sizes)| (name, json!(sizes))).collect();
+    }
+    if let Some(batch) = bindings.batch {
+        settings["batch"] = json!(batch);
     }
     settings
 }
@@ -111,17 +205,20 @@ fn check(arguments: &Arguments, model: &Model) -> Result<Check, Failure> {
 }
 
 fn report_json(report: &Report, explain: bool) -> Value {
-    let passes: Vec<_> = report
-        .rows
-        .iter()
-        .map(|row| {
-            let ms = row.time.as_secs_f64() * 1e3;
-            json!({"pass": row.pass, "runs": row.runs, "edits": row.edits, "ms": ms})
-        })
-        .collect();
+    let pass = |row: &Row| {
+        let mut json = json!(PassCount::from(row));
+        json["runs"] = json!(row.runs);
+        json
+    };
+    let passes: Vec<_> = report.rows.iter().map(pass).collect();
+    let (before, after) = &report.totals;
     let mut json = json!({
-        "nodes_before": report.totals.0.nodes,
-        "nodes_after": report.totals.1.nodes,
+        "nodes_before": before.nodes,
+        "nodes_after": after.nodes,
+        "macs_before": before.macs,
+        "macs_after": after.macs,
+        "parameter_bytes_before": before.parameter_bytes,
+        "parameter_bytes_after": after.parameter_bytes,
         "edits": report.edits,
         "passes": passes,
         "unchecked": report.unchecked,
@@ -129,6 +226,25 @@ fn report_json(report: &Report, explain: bool) -> Value {
     if explain {
         let note = |note: &lehr::passes::pass::Note| json!({"pass": note.pass, "node": note.node, "reason": note.reason});
         json["notes"] = report.notes.iter().map(note).collect();
+        let edit = |edit: &Edit| json!({"pass": edit.pass, "number": edit.number, "place": edit.place});
+        json["log"] = report.log.iter().map(edit).collect();
     }
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_names_edit_pass_and_place() {
+        let edit = Edit { pass: "hasty", number: 3, place: "'wrong'".into() };
+        let error = PassError::Endless { pass: "hasty".into(), rewrites: 9 };
+        let text = verdict(&edit, &error);
+        let expected = "edit 3 is guilty, by pass 'hasty' at 'wrong': pass 'hasty' does not come to an end";
+        assert!(
+            text.starts_with(expected) && text.ends_with("; --disable hasty leaves the pass out"),
+            "{text}"
+        );
+    }
 }

@@ -215,10 +215,46 @@ fn optimize_reports_and_keeps_results() {
     let kept = ["--disable", "remove_identities", "--stop-after", "fold_constants"];
     let json = json_of(&lehr!("optimize", source, "-o", out, "--json", kept[0], kept[1], kept[2], kept[3]));
     assert_eq!(json["nodes_after"], 2);
-    assert_eq!(json_of(&lehr!("optimize", source, "-o", out, "--json", "--bisect", "0"))["edits"], 0);
+    assert_eq!(json_of(&lehr!("optimize", source, "-o", out, "--json", "--max-edits", "0"))["edits"], 0);
+    let text = stdout_of(&lehr!("optimize", source, "-o", out, "--bisect", "--only", "remove_identities"));
+    assert!(text.contains("remove_identities  bit-exact      1     -1"), "{text}");
+    assert!(text.contains("2 nodes became 1; no edit of 1 changes a result"), "{text}");
+    let text = stdout_of(&lehr!("optimize", source, "-o", out, "--explain", "--exact"));
+    assert!(text.contains("remove_identities (bit-exact)\n  edit 1 at 'a'\n"), "{text}");
+    let json = json_of(&lehr!("optimize", source, "-o", out, "--json", "--explain"));
+    let pass =
+        json["passes"].as_array().unwrap().iter().find(|pass| pass["pass"] == "remove_identities").unwrap();
+    assert_eq!((&pass["nodes"], &pass["exactness"]), (&Value::from(-1), &Value::from("bit-exact")));
+    assert_eq!(json["log"][0]["place"], "'a'");
     let text = stdout_of(&lehr!("optimize", source, "-o", out, "--level", "1"));
     assert!(text.contains("2 nodes became 1") && text.contains("opset"), "{text}");
     assert_fails(&lehr!("optimize", source, "-o", out, "--disable", "nonsense"), 2, "remove_identities");
+}
+
+#[test]
+fn optimize_settles_sizes_before_the_passes() {
+    let folder = Folder::new("optimize_shapes");
+    let (source, out) = (folder.path("in.txt"), folder.path("out.txt"));
+    let graph = "graph { input %x: f32[N,3] %s = Shape(%x) %a = Reshape(%x, %s) output %a as \"y\" output %s as \"s\" }";
+    fs::write(&source, graph).unwrap();
+    for arguments in [["--batch", "4"], ["--input-shape", "x=4x3"], ["--input-shape", "N=4"]] {
+        stdout_of(&lehr!("optimize", source, "-o", out, arguments[0], arguments[1]));
+        let text = fs::read_to_string(&out).unwrap();
+        assert!(
+            text.contains("%x: f32[4,3]") && text.contains("[4, 3]") && !text.contains("Shape"),
+            "{text}"
+        );
+    }
+    let wrong = lehr!("optimize", source, "-o", out, "--input-shape", "x=4x5");
+    assert_fails(&wrong, 1, "input 'x': expected [N,3], got [4,5]: axis 1");
+    let wrong = lehr!("optimize", source, "-o", out, "--input-shape", "q=4x5");
+    assert_fails(&wrong, 1, "no input is named 'q', expected one of: x");
+    stdout_of(&lehr!("optimize", out, "-o", folder.path("other.txt"), "--input-shape", "x=4x3"));
+    assert_fails(
+        &lehr!("optimize", out, "-o", out, "--batch", "5"),
+        1,
+        "no input has a symbolic first dimension to bind to 5",
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lehr_graph::Graph;
+use lehr_passes::manager::{Effect, Row};
 use lehr_pipeline::{Answers, Image};
 use lehr_runtime::Profile;
 use serde::Serialize;
@@ -74,13 +75,44 @@ pub struct Stage {
     pub max_difference: Option<f64>,
 }
 
-/// How often a pass edited the graph.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What a pass did to the graph; changes that make it less are negative, symbols count as 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PassCount {
     /// Its name.
     pub pass: String,
+    /// Its error class: `bit-exact`, `rounding` or `reassociation`.
+    pub exactness: String,
     /// Edits.
     pub edits: usize,
+    /// Change of the number of nodes.
+    pub nodes: i64,
+    /// Change of the bytes of constants.
+    pub parameter_bytes: i64,
+    /// Change of the multiply-accumulates of one inference.
+    pub macs: i64,
+    /// Change of the bytes that nodes read and write.
+    pub bytes_moved: i64,
+    /// Change of the estimated energy of one inference in microjoules.
+    pub energy_uj: f64,
+    /// Milliseconds in the pass.
+    pub milliseconds: f64,
+}
+
+impl From<&Row> for PassCount {
+    fn from(row: &Row) -> Self {
+        let Effect { nodes, parameter_bytes, macs, bytes, energy_pj } = row.effect;
+        Self {
+            pass: row.pass.to_owned(),
+            exactness: row.exactness.name().to_owned(),
+            edits: row.edits,
+            nodes,
+            parameter_bytes,
+            macs,
+            bytes_moved: bytes,
+            energy_uj: energy_pj as f64 / 1e6,
+            milliseconds: row.time.as_secs_f64() * 1e3,
+        }
+    }
 }
 
 /// An example and what the deployed model says of it.

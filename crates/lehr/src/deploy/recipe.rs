@@ -8,6 +8,7 @@
 //!
 //! [optimize]
 //! level = 2
+//! shapes = { x = [1, 3, 224, 224] }   # optional, as are batch, exact, only and disable
 //!
 //! [data]                          # to verify with, and for the report
 //! inputs = ["pictures/*.png"]
@@ -16,8 +17,10 @@
 //!
 //! Paths are relative to the recipe.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use lehr_passes::bind_shapes::Bindings;
 use serde::{Deserialize, Serialize};
 
 use super::DeployError;
@@ -64,11 +67,40 @@ pub struct Recipe {
 pub struct OptimizeStage {
     /// From 0 (not at all) to 3.
     pub level: u8,
+    /// Whether only passes run that keep every result bit for bit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
+    /// The only passes that run, unless empty.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub only: BTreeSet<String>,
+    /// Passes that are left out.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub disable: BTreeSet<String>,
+    /// Shapes of inputs and sizes (lists of one) of symbolic dimensions, settled before the passes run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shapes: BTreeMap<String, Vec<u64>>,
+    /// Size of the first dimension of every input where it is symbolic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u64>,
+}
+
+impl OptimizeStage {
+    /// The sizes that are settled.
+    pub fn bindings(&self) -> Bindings {
+        Bindings { named: self.shapes.clone().into_iter().collect(), batch: self.batch }
+    }
 }
 
 impl Default for OptimizeStage {
     fn default() -> Self {
-        Self { level: 2 }
+        Self {
+            level: 2,
+            exact: false,
+            only: BTreeSet::new(),
+            disable: BTreeSet::new(),
+            shapes: BTreeMap::new(),
+            batch: None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use lehr_tensor::Bytes;
 use serde_json::json;
 
 use super::evidence::largest_difference;
+use super::recipe::OptimizeStage;
 use super::runner::{Fed, Feeder, Runner, tensors};
 use super::{DeployError, Event, Example, Machine, Outcome, PassCount, Recipe, Snapshot, Stage};
 use crate::batch::{Labels, expand, is_right};
@@ -142,7 +143,8 @@ fn import(
 ) -> Result<(Model, Runner, Snapshot), DeployError> {
     let since = journal.begin("import");
     let path = &plan.recipe.model;
-    let model = Model::load(path).map_err(|error| plan.model_error(error))?;
+    let model = Model::load(path).and_then(|model| model.bound(&plan.recipe.optimize.bindings()));
+    let model = model.map_err(|error| plan.model_error(error))?;
     if let Some(pipeline) = &plan.pipeline {
         let problems = pipeline.check(&signature(&model));
         if !problems.is_empty() {
@@ -174,7 +176,14 @@ fn optimize(
 ) -> Result<(Model, Runner, Snapshot, Vec<PassCount>), DeployError> {
     let since = journal.begin("optimize");
     let level = OptLevel::ALL[usize::from(plan.recipe.optimize.level).min(OptLevel::ALL.len() - 1)];
-    let passes = PassOptions { verify: true, ..PassOptions::default() };
+    let OptimizeStage { exact, only, disable, .. } = &plan.recipe.optimize;
+    let passes = PassOptions {
+        verify: true,
+        exact: *exact,
+        only: only.clone(),
+        disable: disable.clone(),
+        ..PassOptions::default()
+    };
     let (model, report) =
         imported.clone().optimized(level, &passes).map_err(|error| plan.model_error(error))?;
     let fed = feeder.feed(0)?;
@@ -182,7 +191,7 @@ fn optimize(
     let mut runner = Runner::new(&model, options, &plan.recipe.model)?;
     let (milliseconds, peak) = runner.measure(&fed, plan.recipe.measure.runs)?;
     let rows = report.rows.iter().filter(|row| row.edits > 0);
-    let passes: Vec<_> = rows.map(|row| PassCount { pass: row.pass.to_owned(), edits: row.edits }).collect();
+    let passes: Vec<_> = rows.map(PassCount::from).collect();
     let stage = Stage {
         milliseconds: Some(milliseconds),
         peak_bytes: Some(peak),

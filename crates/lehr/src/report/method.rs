@@ -27,6 +27,7 @@ pub fn passes(passes: &[PassCount]) -> Option<Markup> {
                         }
                     }
                 }
+                @if !busy.is_empty() { (effects(&busy)) }
                 @if !idle.is_empty() {
                     p.note {
                         "Nothing to do for "
@@ -37,6 +38,38 @@ pub fn passes(passes: &[PassCount]) -> Option<Markup> {
             }
         }
     })
+}
+
+/// By how much each pass changed the graph.
+fn effects(passes: &[&PassCount]) -> Markup {
+    let titles = ["nodes", "parameter bytes", "MACs", "bytes moved", "energy", "time"];
+    html! {
+        div.scroll { table.stages {
+            thead { tr {
+                th scope="col" { "pass" }
+                @for title in titles { th.number scope="col" { (title) } }
+            } }
+            tbody { @for pass in passes { tr {
+                th scope="row" { (figures::name(&pass.pass)) span.soft { (pass.exactness) } }
+                td.number { (signed(pass.nodes as f64, |n| figures::count(n as u64))) }
+                td.number { (signed(pass.parameter_bytes as f64, |n| figures::bytes(n as u64))) }
+                td.number { (signed(pass.macs as f64, |n| figures::count(n as u64))) }
+                td.number { (signed(pass.bytes_moved as f64, |n| figures::bytes(n as u64))) }
+                td.number { (signed(pass.energy_uj, figures::energy)) }
+                td.number.soft { (figures::milliseconds(pass.milliseconds)) }
+            } } }
+        } }
+        p.note { "Changes of one inference with every symbolic size taken as 1; less is better. Energy is estimated." }
+    }
+}
+
+/// A change with its sign.
+fn signed(change: f64, text: impl Fn(f64) -> String) -> String {
+    match change {
+        0.0 => "–".to_owned(),
+        change if change < 0.0 => format!("−{}", text(-change)),
+        change => format!("+{}", text(change)),
+    }
 }
 
 /// What the figures mean and how they were measured.

@@ -47,8 +47,8 @@ pub fn outcome(text: &str) -> Outcome {
         before: snapshot.clone(),
         after: snapshot,
         passes: vec![
-            PassCount { pass: text.to_owned(), edits: 3 },
-            PassCount { pass: text.to_owned(), edits: 0 },
+            PassCount { pass: text.to_owned(), edits: 3, nodes: -2, macs: -1000, ..PassCount::default() },
+            PassCount { pass: text.to_owned(), ..PassCount::default() },
         ],
         profile: Profile { runs: 2, ms: 3.0, nodes: vec![node(text, 0, 2.0), node(text, 1, 1.0)] },
         segments: vec![(text.to_owned(), 1000), (text.to_owned(), 24)],
