@@ -668,7 +668,7 @@ _lehr() {
             return 0
             ;;
         lehr__subcmd__optimize)
-            opts="-o -h --output --opset --external-data --level --optimize --explain --check --bisect --stop-after --disable --feed --json --help"
+            opts="-o -h --output --opset --external-data --level --optimize --input-shape --batch --explain --check --bisect --max-edits --stop-after --only --disable --exact --feed --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -694,11 +694,23 @@ _lehr() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --bisect)
+                --input-shape)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-edits)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --stop-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -65,13 +65,18 @@ complete -c lehr -n "__fish_lehr_using_subcommand convert" -s h -l help -d 'Prin
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -s o -l output -d 'The file to write: .onnx, .lehr for a bundle, or .txt for the text form; it appears whole or not at all' -r -F
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l opset -d 'Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l optimize -l level -d 'How much to optimise: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed' -r
-complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l bisect -d 'Make only the first N edits: halving N finds the one that is guilty' -r
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l input-shape -d 'Settle the shape of an input, as x=1x3x224x224, or a symbolic dimension, as N=1, for good; may be repeated' -r
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l batch -d 'Settle the first dimension of every input where it is symbolic' -r
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l max-edits -d 'Make only the first N edits' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l stop-after -d 'Stop after this pass has run for the first time' -r
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l only -d 'Run no other pass than this one; may be repeated' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l disable -d 'Leave a pass out; may be repeated' -r
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l feed -d 'Inputs: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs' -r -F
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l external-data -d 'Put weights into a file beside the .onnx file'
-complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l explain -d 'Say of every rewrite that did not fire why not'
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l explain -d 'Say of every pass where it fired, and of every rewrite that did not fire why not'
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l check -d 'Evaluate the model before and after every pass and stop at the first that changes a result: on the inputs of --feed, else on random ones'
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l bisect -d 'As --check; if a result changes, find the single edit that is guilty and name it'
+complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l exact -d 'Run only passes that keep every result bit for bit'
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -l json -d 'Print JSON for programs instead of text for people'
 complete -c lehr -n "__fish_lehr_using_subcommand optimize" -s h -l help -d 'Print help'
 complete -c lehr -n "__fish_lehr_using_subcommand run" -l text -d 'Text to run the model on, instead of files' -r

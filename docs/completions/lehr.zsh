@@ -84,13 +84,18 @@ _arguments "${_arguments_options[@]}" : \
 '--opset=[Opset of the written .onnx file, 13 or newer; the lowest from 21 up that can express the model without it]:N:_default' \
 '--optimize=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
 '--level=[How much to optimise\: 0 not at all, 1 clean-up that keeps every result bit for bit, 2 what pays at run time and may change rounding, 3 also what trades load time or memory for speed]:LEVEL:_default' \
-'--bisect=[Make only the first N edits\: halving N finds the one that is guilty]:N:_default' \
+'*--input-shape=[Settle the shape of an input, as x=1x3x224x224, or a symbolic dimension, as N=1, for good; may be repeated]:NAME=SIZES:_default' \
+'--batch=[Settle the first dimension of every input where it is symbolic]:N:_default' \
+'--max-edits=[Make only the first N edits]:N:_default' \
 '--stop-after=[Stop after this pass has run for the first time]:PASS:_default' \
+'*--only=[Run no other pass than this one; may be repeated]:PASS:_default' \
 '*--disable=[Leave a pass out; may be repeated]:PASS:_default' \
 '--feed=[Inputs\: an .npz file with arrays by input name, or a folder with input_0.pb … in the order of the inputs]:PATH:_files' \
 '--external-data[Put weights into a file beside the .onnx file]' \
-'--explain[Say of every rewrite that did not fire why not]' \
+'--explain[Say of every pass where it fired, and of every rewrite that did not fire why not]' \
 '--check[Evaluate the model before and after every pass and stop at the first that changes a result\: on the inputs of --feed, else on random ones]' \
+'--bisect[As --check; if a result changes, find the single edit that is guilty and name it]' \
+'--exact[Run only passes that keep every result bit for bit]' \
 '--json[Print JSON for programs instead of text for people]' \
 '-h[Print help]' \
 '--help[Print help]' \
