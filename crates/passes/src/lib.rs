@@ -25,6 +25,7 @@ pub mod energy;
 mod epilogue;
 pub mod fold_constants;
 mod formula;
+pub mod fuse_attention;
 pub mod fuse_batch_norm;
 pub mod fuse_gelu;
 pub mod fuse_hard_sigmoid;
