@@ -173,7 +173,7 @@ def row(lehr, path, before, after):
         result[label] = ratio(times[engine, 0], times[engine, 1])
         result[label + "_ms"] = [float(np.median(times[engine, which])) for which in (0, 1)]
     for report, label in zip(reports, ("before", "after")):
-        result[label] = report.get("totals", {}).get("after") or {"nodes": report["nodes_after"]}
+        result[label] = {key: report[f"{key}_after"] for key in ("nodes", "macs", "parameter_bytes")}
     return result
 
 
