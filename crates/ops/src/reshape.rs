@@ -1,7 +1,11 @@
 //! `Reshape`: <https://onnx.ai/onnx/operators/onnx__Reshape.html>
 
 use lehr_graph::dim::SymInt;
-use lehr_graph::{Dim, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, WriteCx, declare_op};
+use lehr_graph::{
+    Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Shape, Signature, WriteCx,
+    declare_op,
+};
+use lehr_tensor::Tensor;
 
 use crate::symbolic::forward_known;
 
@@ -56,6 +60,46 @@ impl Op for Reshape {
         }
         Ok(())
     }
+
+    /// Where only axes of size 1 come and go, the others may have any order.
+    fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
+        let (before, after) = (io.input_shape(0)?, io.output_shape(0)?);
+        let (from, to) = (long_axes(before), long_axes(after));
+        let is_same = |(&i, &o): (&usize, &usize)| before.get(i)?.equal(after.get(o)?);
+        if from.len() != to.len() || !from.iter().zip(&to).all(|pair| is_same(pair) == Some(true)) {
+            return None;
+        }
+        let (input, output) = if after.rank() > before.rank() {
+            (carried(order, &to, &from, before.rank())?, order.clone())
+        } else {
+            (order.clone(), carried(order, &from, &to, after.rank())?)
+        };
+        let size = |dim: &Dim| match dim.as_fixed() {
+            Some(size) => i64::try_from(size).ok().filter(|&size| size > 0),
+            None => Some(-1),
+        };
+        let target: Vec<i64> = output.apply(after.dims())?.iter().map(size).collect::<Option<_>>()?;
+        if target.iter().filter(|&&size| size == -1).count() > 1 {
+            return None;
+        }
+        let mut permuted = Permuted::unary(io, None, &input).with_constant(1, Tensor::vector(target));
+        permuted.outputs = vec![output];
+        Some(permuted)
+    }
+}
+
+/// The axes of a shape that may be longer than 1.
+fn long_axes(shape: &Shape) -> Vec<usize> {
+    (0..shape.rank()).filter(|&axis| shape.get(axis) != Some(&Dim::Fixed(1))).collect()
+}
+
+/// The order of the other side of a Reshape, of rank `rank`: its long axes `to`, which are the axes `from` of the side with
+/// the order, come in the same order, and its axes of size 1 stay where they are.
+fn carried(order: &Permutation, from: &[usize], to: &[usize], rank: usize) -> Option<Permutation> {
+    let same = |axis: &usize| to.get(from.iter().position(|long| long == axis)?).copied();
+    let mut long = order.axes().iter().filter_map(same);
+    let axes = (0..rank).map(|axis| if to.contains(&axis) { long.next() } else { Some(axis) });
+    Permutation::new(axes.collect::<Option<_>>()?)
 }
 
 /// The shape that `target` asks for, given the symbolic input shape.
@@ -140,7 +184,19 @@ pub(crate) fn target_shape(input: &[usize], target: &[i64], allowzero: bool) -> 
 mod tests {
     use super::*;
     use crate::testing::Case;
-    use lehr_tensor::Tensor;
+
+    #[test]
+    fn axes_of_size_1_come_and_go_in_any_order() {
+        let x = Tensor::from_vec(&[2, 1, 3, 4], (0u8..24).map(f32::from).collect()).unwrap();
+        for shape in [&[2i64, 3, 4][..], &[2, 3, 4, 1], &[1, 2, 3, 1, 4]] {
+            let sizes: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap()).collect();
+            let target = Tensor::vector(shape.to_vec());
+            Case::new(Reshape { allowzero: false })
+                .input(x.clone())
+                .constant(target)
+                .expect(x.reshape(&sizes).unwrap());
+        }
+    }
 
     #[test]
     fn copies_and_fills() {

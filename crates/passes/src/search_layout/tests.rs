@@ -201,6 +201,21 @@ fn transposes_cancel_through_what_lies_between() {
 }
 
 #[test]
+fn reshapes_that_move_axes_of_size_1_pass_orders_on() {
+    let (after, _) = search(
+        "graph { input %x: f32[N,6,1,5]
+            const %shape = i64[3] [-1, 5, 6]
+            const %axes = i64[1] [2]
+            %a = Transpose(%x) {perm = [0, 2, 3, 1]}
+            %b = Reshape(%a, %shape)
+            %c = Sqrt(%b)
+            %d = ReduceMax(%c, %axes) {keepdims = 0}
+            output %d }",
+    );
+    assert_eq!(transposes(&after), 0, "{}", text(&after));
+}
+
+#[test]
 fn constants_are_permuted_beforehand() {
     assert_rewrites(
         || SearchLayout,
