@@ -26,8 +26,12 @@ use crate::materialise_shapes::MaterialiseShapes;
 use crate::materialise_targets::MaterialiseTargets;
 use crate::merge_affine_into_norm::MergeAffineIntoNorm;
 use crate::merge_casts::MergeCasts;
+use crate::merge_clips::MergeClips;
+use crate::merge_concats::MergeConcats;
+use crate::merge_constant_operands::MergeConstantOperands;
 use crate::merge_parallel_products::MergeParallelProducts;
 use crate::merge_reshapes::MergeReshapes;
+use crate::merge_slices::MergeSlices;
 use crate::merge_transposes::MergeTransposes;
 use crate::pass::{OptLevel, Pass};
 use crate::pool_before_activation::PoolBeforeActivation;
@@ -66,9 +70,9 @@ fn stages() -> Vec<(&'static str, Vec<Box<dyn Pass>>)> {
         // each other can be merged into.
         ("layout", vec![Box::new(SearchLayout)]),
         // Behind the formulas, whose constants they would swallow.
-        ("weights", weights()),
+        ("weights", weights().into_iter().chain(algebra()).collect()),
         // Behind the weights, which leave fewer nodes to move: what is not read is not computed.
-        ("reorder", reorder()),
+        ("reorder", reorder().into_iter().chain(algebra()).collect()),
         // Behind the moves of slices, which would take apart again what is put together here.
         ("parallel", vec![Box::new(Rewriter(MergeParallelProducts))]),
         // Last: what the stages before made equal, constant, or unread.
@@ -159,5 +163,14 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(MergeReshapes)),
         Box::new(Rewriter(MergeTransposes)),
         Box::new(Rewriter(MergeCasts)),
+        Box::new(Rewriter(MergeClips)),
+        Box::new(Rewriter(MergeSlices)),
+        Box::new(Rewriter(MergeConcats)),
     ]
+}
+
+/// Cheaper forms of what no formula took up, equal but for rounding; repeated with the weights, which take up what comes
+/// of it.
+fn algebra() -> Vec<Box<dyn Pass>> {
+    vec![Box::new(Rewriter(MergeConstantOperands))]
 }
