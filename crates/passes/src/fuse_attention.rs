@@ -1,8 +1,8 @@
 //! Recognises scaled dot-product attention, `softmax(s·Q·Kᵀ + mask)·V` on tensors of (batch, heads, positions, features),
 //! the factor before or behind the product. Where the mask leaves a query no key, the operator gives zeros instead of NaN.
 //!
-//! It belongs to the last level since not every runtime gains by it: one without a kernel for the whole operator has to take
-//! it apart again, while products and softmax are fast everywhere.
+//! It stands in no level's pipeline: a runtime without a kernel for the whole operator, as that of this workspace, has to
+//! take it apart again, while products and softmax are fast everywhere. It is for graphs that are exported to one with.
 
 use lehr_graph::{Dim, Graph, PatchBuilder, PatchValue, Shape, ValueId};
 use lehr_ops::{attention::Attention, matmul::MatMul, softmax::Softmax, transpose::Transpose};

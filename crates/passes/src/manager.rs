@@ -200,8 +200,10 @@ impl PassManager {
     ) -> Result<Report, PassError> {
         self.check_names(options)?;
         let mut run = Run::new(graph, options, observe)?;
-        for stage in &self.stages {
-            if run.stage(stage, graph)? == Next::Stop {
+        // What a late stage makes known or equal may be news to an early one.
+        for _ in 0..MAX_SWEEPS {
+            let before = run.cx.edits();
+            if run.sweep(&self.stages, graph)? == Next::Stop || run.cx.edits() == before {
                 break;
             }
         }
@@ -231,6 +233,8 @@ enum Next {
 
 /// Most rounds of one stage; each round that changes anything makes the graph smaller or simpler, so that few are needed.
 const MAX_ROUNDS: usize = 16;
+/// Most sweeps over all stages; the second finds little, and the last nothing.
+const MAX_SWEEPS: usize = 4;
 
 struct Run<'a> {
     options: &'a Options,
@@ -256,6 +260,15 @@ impl<'a> Run<'a> {
         };
         let cx = PassCx::new(&options.keep, options.fold_limit, &*options.cost_model, options.max_edits);
         Ok(Self { options, observe, cx, level, checker, report })
+    }
+
+    fn sweep(&mut self, stages: &[Stage], graph: &mut Graph) -> Result<Next, PassError> {
+        for stage in stages {
+            if self.stage(stage, graph)? == Next::Stop {
+                return Ok(Next::Stop);
+            }
+        }
+        Ok(Next::Continue)
     }
 
     fn stage(&mut self, stage: &Stage, graph: &mut Graph) -> Result<Next, PassError> {

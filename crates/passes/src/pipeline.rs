@@ -4,7 +4,6 @@ use crate::conv_before_upsample::ConvBeforeUpsample;
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
 use crate::fold_constants::FoldConstants;
-use crate::fuse_attention::FuseAttention;
 use crate::fuse_batch_norm::FuseBatchNorm;
 use crate::fuse_gelu::FuseGelu;
 use crate::fuse_hard_sigmoid::FuseHardSigmoid;
@@ -133,8 +132,6 @@ fn formulas() -> Vec<Box<dyn Pass>> {
         // May hold a softmax.
         Box::new(Rewriter(FuseSoftmax)),
         Box::new(Rewriter(FuseLogSoftmax)),
-        // Holds a softmax.
-        Box::new(Rewriter(FuseAttention)),
     ]
 }
 
