@@ -158,8 +158,7 @@ mod tests {
 
     const INPUTS: &str =
         "input %q: f32[B,2,S,4] input %k: f32[B,2,T,4] input %v: f32[B,2,T,3] input %m: f32[B,1,1,T]";
-    const CONSTANTS: &str =
-        "const %half = f32[] [0.5] const %two = f32[] [2] const %quarter = f32[1] [0.25]";
+    const CONSTANTS: &str = "const %half = f32[] [0.5] const %two = f32[] [2] const %quarter = f32[1] [0.25]";
 
     #[test]
     fn factors_and_masks_are_taken_over() {
