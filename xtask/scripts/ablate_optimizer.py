@@ -51,7 +51,9 @@ def feeds_of(model, shapes):
         if value.name == "sr":
             feeds[value.name] = np.array(16000, dtype)
         elif np.issubdtype(dtype, np.integer):
-            feeds[value.name] = rng.integers(0, 200, shape).astype(dtype)
+            # Masks and types of tokens are 0 or 1.
+            most = 2 if "mask" in value.name or "type" in value.name else 200
+            feeds[value.name] = rng.integers(0, most, shape).astype(dtype)
         else:
             feeds[value.name] = (rng.standard_normal(shape) * 0.5).astype(dtype)
     return feeds

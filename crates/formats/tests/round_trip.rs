@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lehr_formats::onnx::{WriteOptions, read_bytes, read_file, to_bytes, write_file};
 use lehr_graph::{Datum, Graph, Origin, Shape, ValueType};
 use lehr_ops::evaluate::Reference;
-use lehr_ops::{add::Add, r#if::If, relu::Relu, unsqueeze::Unsqueeze};
+use lehr_ops::{add::Add, r#if::If, relu::Relu, swish::Swish, unsqueeze::Unsqueeze};
 use lehr_tensor::{DataType, Tensor};
 
 fn tensor(values: &[f32]) -> Tensor {
@@ -65,6 +65,32 @@ fn every_writable_opset_reads_back() {
         }
     }
     assert!(to_bytes(&graph, &WriteOptions { opset: Some(12), external_data: false }).is_err());
+}
+
+#[test]
+fn formulas_are_written_for_older_runtimes_with_names_of_their_own() {
+    let mut g = Graph::new("swish");
+    let x = g.add_input("x", ValueType::tensor(DataType::F32, Shape::unknown(1)));
+    let n = g.add_node(Arc::new(Swish { alpha: 1.0 }), vec![Some(x)], 1, "same", Origin::default()).unwrap();
+    let y = g.node(n).outputs()[0];
+    let n = g.add_node(Arc::new(Relu {}), vec![Some(y)], 1, "same", Origin::default()).unwrap();
+    g.set_outputs(g.node(n).outputs().to_vec());
+    let bytes = to_bytes(&g, &WriteOptions::default()).unwrap();
+    let read = read_bytes(bytes.into(), None).into_model().unwrap();
+    assert_eq!(read.opsets[""], 21, "Swish exists since 24, and is x · sigmoid(x)");
+    assert_eq!(read.graph.n_nodes(), 3);
+    let mut twice = Graph::new("twice");
+    let x = twice.add_input("x", ValueType::tensor(DataType::F32, Shape::unknown(1)));
+    let mut value = x;
+    for _ in 0..2 {
+        let n = twice.add_node(Arc::new(Relu {}), vec![Some(value)], 1, "same", Origin::default()).unwrap();
+        value = twice.node(n).outputs()[0];
+    }
+    twice.set_outputs(vec![value]);
+    let bytes = to_bytes(&twice, &WriteOptions::default()).unwrap();
+    let read = read_bytes(bytes.into(), None).into_model().unwrap();
+    let names: Vec<_> = read.graph.node_ids().map(|id| read.graph.node(id).name().to_owned()).collect();
+    assert_eq!(names, ["same", "same_2"]);
 }
 
 struct Folder(PathBuf);

@@ -38,6 +38,7 @@ pub(super) fn write_graph(graph: &Graph, opset: i64) -> Written {
     let mut writer = Writer {
         opset,
         used: HashSet::new(),
+        node_names: HashSet::new(),
         counter: 0,
         domains: BTreeSet::new(),
         problems: Vec::new(),
@@ -53,6 +54,7 @@ struct Writer {
     opset: i64,
     /// Names are unique in the whole file: a subgraph must not shadow what it can see.
     used: HashSet<String>,
+    node_names: HashSet<String>,
     counter: usize,
     domains: BTreeSet<String>,
     problems: Vec<Diagnostic>,
@@ -128,7 +130,12 @@ impl Writer {
             Err(why) => why,
         };
         match self.expand(graph, id, names, proto) {
-            true => self.expanded += usize::from(is_standard(node)),
+            // A formula of elementwise operators is what every runtime fuses by itself: a newer opset for its sake would
+            // only shut others out.
+            true => {
+                let is_formula = node.op().flags().contains(Flags::ELEMENTWISE);
+                self.expanded += usize::from(is_standard(node) && !is_formula);
+            }
             false => self.refuse(node, why),
         }
     }
@@ -238,7 +245,7 @@ impl Writer {
         proto.node.push(NodeProto {
             input: inputs,
             output,
-            name: (!node.name().is_empty()).then(|| node.name().to_owned()),
+            name: self.node_name(node.name()),
             op_type: Some(draft.op_type),
             domain: (!draft.domain.is_empty()).then_some(draft.domain),
             attribute,
@@ -327,6 +334,16 @@ impl Writer {
             return wanted.to_owned();
         }
         self.fresh(if wanted.is_empty() { "v" } else { wanted })
+    }
+
+    /// `wanted`, or that with a number when another node has it, which some runtimes refuse; an empty name stays empty.
+    fn node_name(&mut self, wanted: &str) -> Option<String> {
+        if wanted.is_empty() {
+            return None;
+        }
+        let numbered = (2..).map(|number| format!("{wanted}_{number}"));
+        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
+        names.find(|name| self.node_names.insert(name.clone()))
     }
 
     fn fresh(&mut self, stem: &str) -> String {
