@@ -8,7 +8,7 @@ use lehr_graph::{
     Attribute, Attributes, Builder, Def, Flags, Graph, Node, NodeId, ValueId, WriteCx, WriteInput,
 };
 use lehr_ops::schema::{self, DefaultValue, Schema, Slot, check_node};
-use lehr_tensor::Tensor;
+use lehr_tensor::{DataType, Tensor};
 
 use super::attributes::schema_kind;
 use super::proto::attribute_proto::AttributeType;
@@ -130,12 +130,7 @@ impl Writer {
             Err(why) => why,
         };
         match self.expand(graph, id, names, proto) {
-            // A formula of elementwise operators is what every runtime fuses by itself: a newer opset for its sake would
-            // only shut others out.
-            true => {
-                let is_formula = node.op().flags().contains(Flags::ELEMENTWISE);
-                self.expanded += usize::from(is_standard(node) && !is_formula);
-            }
+            true => self.expanded += usize::from(is_standard(node) && !is_formula(graph, node)),
             false => self.refuse(node, why),
         }
     }
@@ -371,6 +366,13 @@ impl Writer {
 fn is_standard(node: &Node) -> bool {
     let facts = node.op().schema();
     !schema::versions(facts.domain, facts.name).is_empty()
+}
+
+/// A formula of elementwise operators is what every runtime fuses by itself: a newer opset for its sake would only shut
+/// others out. In narrow types its parts would round where the operator does not.
+fn is_formula(graph: &Graph, node: &Node) -> bool {
+    let is_wide = |&id: &ValueId| matches!(graph.value(id).ty().dtype(), Some(DataType::F32 | DataType::F64));
+    node.op().flags().contains(Flags::ELEMENTWISE) && node.outputs().iter().all(is_wide)
 }
 
 /// The table above all operators decides what a node of that opset may look like.
