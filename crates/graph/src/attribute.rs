@@ -94,6 +94,11 @@ impl Attributes {
         Self::default()
     }
 
+    /// Those that have a value, in this order; the names differ.
+    pub fn of_present<const N: usize>(entries: [(&'static str, Option<Attribute>); N]) -> Self {
+        Self(entries.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+    }
+
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, a)| a)

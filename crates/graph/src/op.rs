@@ -216,12 +216,10 @@ macro_rules! declare_op {
             }
 
             fn attributes(&self) -> $crate::attribute::Attributes {
-                #[allow(unused_mut)]
-                let mut attributes = $crate::attribute::Attributes::new();
-                $(if let Some(value) = $crate::attribute::AttributeValue::to_attribute(&self.$attr) {
-                    attributes.set($crate::__attribute_name!($attr), value);
-                })*
-                attributes
+                $crate::attribute::Attributes::of_present([$((
+                    $crate::__attribute_name!($attr),
+                    $crate::attribute::AttributeValue::to_attribute(&self.$attr),
+                )),*])
             }
 
             fn as_any(&self) -> &dyn std::any::Any {

@@ -9,7 +9,7 @@ use crate::downgrade::drop_attribute;
 use crate::operand::{check_dtype, rounded};
 use crate::quantization::{Granularity, check_granularity, check_zero_point};
 use crate::quantize_linear::without_undefined;
-use crate::renamed_axes::along_axis;
+use crate::renamed_axes::along_scale_axis;
 
 declare_op! {
     /// `(x - zero_point) · scale` with one scale, one per index of an axis or one per block.
@@ -76,14 +76,7 @@ impl Op for DequantizeLinear {
     }
 
     fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
-        let scale = io.input_shape(1)?;
-        if scale.numel().as_fixed() == Some(1) && self.block_size == 0 {
-            return Some(Permuted::unary(io, None, order));
-        }
-        if scale.rank() != 1 {
-            return None;
-        }
-        along_axis(io, order, self.axis, |axis| Self { axis, ..self.clone() })
+        along_scale_axis(io, order, (self.axis, self.block_size), |axis| Self { axis, ..self.clone() })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::quantization::{
     Granularity, check_granularity, check_zero_point, integer_range, integers, round_and_saturate, round_to,
     small_floats,
 };
-use crate::renamed_axes::along_axis;
+use crate::renamed_axes::along_scale_axis;
 
 declare_op! {
     /// `saturate(round(x / scale) + zero_point)` with one scale, one per index of an axis or one per block.
@@ -122,14 +122,7 @@ impl Op for QuantizeLinear {
     }
 
     fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
-        let scale = io.input_shape(1)?;
-        if scale.numel().as_fixed() == Some(1) && self.block_size == 0 {
-            return Some(Permuted::unary(io, None, order));
-        }
-        if scale.rank() != 1 {
-            return None;
-        }
-        along_axis(io, order, self.axis, |axis| Self { axis, ..self.clone() })
+        along_scale_axis(io, order, (self.axis, self.block_size), |axis| Self { axis, ..self.clone() })
     }
 }
 

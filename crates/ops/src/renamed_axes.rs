@@ -27,6 +27,23 @@ pub(crate) fn along_axis<O: Op>(
     Some(Permuted::unary(io, Some(op), order))
 }
 
+/// A quantised value whose scale, input 1, is one number or has one for each index of `axis`; blocks are bound to their axis.
+pub(crate) fn along_scale_axis<O: Op>(
+    io: &Signature<'_>,
+    order: &Permutation,
+    (axis, block_size): (i64, i64),
+    op: impl FnOnce(i64) -> O,
+) -> Option<Permuted> {
+    let scale = io.input_shape(1)?;
+    if scale.numel().as_fixed() == Some(1) && block_size == 0 {
+        return Some(Permuted::unary(io, None, order));
+    }
+    if scale.rank() != 1 {
+        return None;
+    }
+    along_axis(io, order, axis, op)
+}
+
 /// Integers of a constant input.
 pub(crate) fn constant_ints(io: &Signature<'_>, index: usize) -> Option<Vec<i64>> {
     io.constants.get(index).copied().flatten()?.to_i64s().ok()
