@@ -48,6 +48,7 @@ mod norm_kernel;
 mod normalization;
 mod operand;
 mod order;
+mod plane_norm_kernel;
 mod pool_kernel;
 mod pooling;
 mod product_kernel;
@@ -141,7 +142,7 @@ registry::operators! {
     greater::Greater;
     greater_or_equal::GreaterOrEqual;
     grid_sample::GridSample;
-    group_normalization::GroupNormalization;
+    group_normalization::GroupNormalization cpu;
     gru::Gru cpu;
     hamming_window::HammingWindow;
     hann_window::HannWindow;
@@ -151,7 +152,7 @@ registry::operators! {
     identity::Identity;
     r#if::If;
     image_decoder::ImageDecoder;
-    instance_normalization::InstanceNormalization;
+    instance_normalization::InstanceNormalization cpu;
     is_inf::IsInf;
     is_nan::IsNaN;
     layer_normalization::LayerNormalization cpu;
