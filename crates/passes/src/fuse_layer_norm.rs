@@ -4,13 +4,13 @@
 //! [`merge_affine_into_norm`](crate::merge_affine_into_norm).
 
 use lehr_graph::PatchBuilder;
-use lehr_ops::{layer_normalization::LayerNormalization, max::Max, relu::Relu};
+use lehr_ops::layer_normalization::LayerNormalization;
 use lehr_tensor::DataType;
 
-use crate::formula::{result, square};
-use crate::normalised::{Rows, epsilon, mean, over_root, reshaped, roots};
+use crate::formula::result;
+use crate::normalised::{Rows, epsilon, standardized};
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
-use crate::pattern::{Match, Pattern, any, constant, either, op, product, scalar, sum};
+use crate::pattern::{Match, Pattern};
 use crate::rewrite::{Reject, Rewrite};
 
 /// The rewrite.
@@ -27,8 +27,7 @@ impl Rewrite for FuseLayerNorm {
     }
 
     fn pattern(&self) -> Pattern {
-        let variance = || either([mean(square(any("centred"), any("centred"))), by_squares()]);
-        either([over_root(centred(), variance()), by_factor_and_offset()])
+        standardized()
     }
 
     fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
@@ -48,25 +47,6 @@ impl Rewrite for FuseLayerNorm {
         patch.replace(y, new);
         Ok(())
     }
-}
-
-fn centred() -> Pattern {
-    let mean = mean(any("x")).named("mean");
-    (any("x") - reshaped(mean).named("offset")).named("centred")
-}
-
-/// `mean(x²) - mean²`, which rounding may make negative.
-fn by_squares() -> Pattern {
-    let difference = mean(square(any("x"), any("x"))) - square(any("mean"), any("mean"));
-    either([difference.clone(), op::<Max>([difference.clone(), scalar(0.0)]), op::<Relu>([difference])])
-}
-
-/// `x·m + (bias - mean·m)`.
-fn by_factor_and_offset() -> Pattern {
-    let (_, inverse) = roots(either([mean(square(centred(), any("centred"))), by_squares()]));
-    let factor = either([product([inverse.clone(), constant("scale")]), inverse]).named("factor");
-    let offset = reshaped(mean(any("x")).named("mean")).named("offset");
-    sum([product([any("x"), factor]), constant("bias") - product([offset, any("factor")])])
 }
 
 #[cfg(test)]

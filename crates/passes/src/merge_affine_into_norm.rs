@@ -1,12 +1,18 @@
-//! Merges constant factors and offsets behind a row normalisation into its scale and bias: with `norm = n·s + b`,
-//! `norm·c = n·(s·c) + b·c` and `norm + c = n·s + (b + c)`.
+//! Merges constant factors and offsets behind a normalisation into its scale and bias: with `norm = n·s + b`,
+//! `norm·c = n·(s·c) + b·c` and `norm + c = n·s + (b + c)`, where the constant has one number for each element of a row
+//! (layer and RMS normalisation) or for each channel (instance and group normalisation).
 
-use lehr_graph::{Graph, PatchBuilder, PatchValue, ValueId};
-use lehr_ops::{layer_normalization::LayerNormalization, rms_normalization::RmsNormalization};
+use lehr_graph::{Graph, Node, PatchBuilder, PatchValue, ValueId};
+use lehr_ops::{
+    group_normalization::GroupNormalization, instance_normalization::InstanceNormalization,
+    layer_normalization::LayerNormalization, rms_normalization::RmsNormalization,
+};
+use lehr_tensor::{DataType, Tensor};
 
 use crate::constants::{finite, floats};
 use crate::formula::result;
 use crate::normalised::Rows;
+use crate::normalised_channels::Channels;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
 use crate::pattern::{Match, Pattern, constant, either, node, product, sum};
 use crate::rewrite::{Reject, Rewrite};
@@ -28,9 +34,19 @@ impl Rewrite for MergeAffineIntoNorm {
     }
 
     fn pattern(&self) -> Pattern {
-        let layer = || node(|op| op.is::<LayerNormalization>()).named("norm");
+        let with_bias = || {
+            let norm = node(|op| {
+                op.is::<LayerNormalization>()
+                    || op.is::<InstanceNormalization>()
+                    || op.is::<GroupNormalization>()
+            });
+            norm.named("norm")
+        };
         let rms = node(|op| op.is::<RmsNormalization>()).named("norm");
-        either([product([either([layer(), rms]), constant("factor")]), sum([layer(), constant("offset")])])
+        either([
+            product([either([with_bias(), rms]), constant("factor")]),
+            sum([with_bias(), constant("offset")]),
+        ])
     }
 
     fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
@@ -39,19 +55,19 @@ impl Rewrite for MergeAffineIntoNorm {
         let norm = graph.node(graph.producer(found.value("norm")).ok_or(Reject::NoEffect)?);
         let (Some(x), Some(scale)) = (norm.input(0), norm.input(1)) else { return Err(Reject::NoEffect) };
         let bias = norm.input(2);
-        let rows = rows(graph, x, norm.op())?;
+        let kind = Parameters::of(graph, x, norm)?;
         let mut inputs: Vec<Option<PatchValue>> = vec![Some(x.into())];
         if let Some(factor) = found.get("factor") {
-            inputs.push(Some(multiplied(patch, &rows, scale, factor)?));
+            inputs.push(Some(multiplied(patch, &kind, scale, factor)?));
             if let Some(bias) = bias {
-                inputs.push(Some(multiplied(patch, &rows, bias, factor)?));
+                inputs.push(Some(multiplied(patch, &kind, bias, factor)?));
             }
         } else {
             let offset = found.value("offset");
             inputs.push(Some(scale.into()));
             inputs.push(Some(match bias {
-                Some(bias) => combined(patch, &rows, bias, offset, |a, b| a + b)?,
-                None => parameter(patch, &rows, offset)?,
+                Some(bias) => combined(patch, &kind, bias, offset, |a, b| a + b)?,
+                None => kind.operand(patch, offset)?,
             }));
         }
         let new = patch.node(norm.op_ref().clone(), &inputs, 1)?;
@@ -60,62 +76,100 @@ impl Rewrite for MergeAffineIntoNorm {
     }
 }
 
-fn rows(graph: &Graph, x: ValueId, op: &dyn lehr_graph::Op) -> Result<Rows, Reject> {
-    let axis = match (op.downcast_ref::<LayerNormalization>(), op.downcast_ref::<RmsNormalization>()) {
-        (Some(op), _) => op.axis,
-        (_, Some(op)) => op.axis,
-        _ => return Err(Reject::NoEffect),
-    };
-    let rank = graph.value(x).ty().shape().map(|shape| shape.rank());
-    let count = match (usize::try_from(axis), rank) {
-        (Err(_), _) => usize::try_from(axis.unsigned_abs()).ok(),
-        (Ok(axis), Some(rank)) => rank.checked_sub(axis),
-        (Ok(_), None) => None,
-    };
-    Rows::last(graph, x, count.ok_or_else(|| Reject::because("the rank of what is normalised is not known"))?)
+/// What scale and bias have one number for.
+enum Parameters {
+    Rows(Rows),
+    Channels(Channels),
+}
+
+impl Parameters {
+    fn of(graph: &Graph, x: ValueId, norm: &Node) -> Result<Self, Reject> {
+        let op = norm.op();
+        let axis = match (op.downcast_ref::<LayerNormalization>(), op.downcast_ref::<RmsNormalization>()) {
+            (Some(op), _) => op.axis,
+            (_, Some(op)) => op.axis,
+            _ => return Ok(Self::Channels(Channels::of(graph, x)?)),
+        };
+        let rank = graph.value(x).ty().shape().map(|shape| shape.rank());
+        let count = match (usize::try_from(axis), rank) {
+            (Err(_), _) => usize::try_from(axis.unsigned_abs()).ok(),
+            (Ok(axis), Some(rank)) => rank.checked_sub(axis),
+            (Ok(_), None) => None,
+        };
+        let count = count.ok_or_else(|| Reject::because("the rank of what is normalised is not known"))?;
+        Ok(Self::Rows(Rows::last(graph, x, count)?))
+    }
+
+    fn dtype(&self) -> DataType {
+        match self {
+            Self::Rows(rows) => rows.dtype(),
+            Self::Channels(channels) => channels.dtype(),
+        }
+    }
+
+    fn sizes(&self) -> &[usize] {
+        match self {
+            Self::Rows(rows) => &rows.sizes,
+            Self::Channels(channels) => channels.sizes(),
+        }
+    }
+
+    /// A parameter of the normalisation.
+    fn own(&self, tensor: &Tensor) -> Result<Tensor, Reject> {
+        match self {
+            Self::Rows(rows) => rows.parameter(tensor),
+            Self::Channels(channels) => channels.repeated(tensor),
+        }
+    }
+
+    /// A constant behind the normalisation, as a parameter of it.
+    fn behind(&self, tensor: &Tensor) -> Result<Tensor, Reject> {
+        match self {
+            Self::Rows(rows) => rows.parameter(tensor),
+            Self::Channels(channels) => channels.operand(tensor),
+        }
+    }
+
+    /// The same as a value.
+    fn operand(&self, patch: &mut PatchBuilder<'_>, value: ValueId) -> Result<PatchValue, Reject> {
+        let tensor = patch.graph().constant(value).ok_or(Reject::NoEffect)?;
+        let shaped = self.behind(tensor)?;
+        if tensor.shape() == shaped.shape() {
+            return Ok(value.into());
+        }
+        check_copy(patch.graph(), value)?;
+        Ok(patch.constant(shaped))
+    }
 }
 
 fn multiplied(
     patch: &mut PatchBuilder<'_>,
-    rows: &Rows,
+    kind: &Parameters,
     own: ValueId,
     factor: ValueId,
 ) -> Result<PatchValue, Reject> {
     let is_one = patch.graph().constant(own).and_then(|own| finite(own).ok());
     if is_one.is_some_and(|own| own.iter().all(|&number| number == 1.0)) {
-        return parameter(patch, rows, factor);
+        return kind.operand(patch, factor);
     }
-    combined(patch, rows, own, factor, |a, b| a * b)
-}
-
-/// A constant as a parameter of the row.
-fn parameter(patch: &mut PatchBuilder<'_>, rows: &Rows, value: ValueId) -> Result<PatchValue, Reject> {
-    let tensor = patch.graph().constant(value).ok_or(Reject::NoEffect)?;
-    if tensor.dtype() == rows.dtype() && tensor.shape() == rows.sizes {
-        return Ok(value.into());
-    }
-    check_copy(patch.graph(), value)?;
-    let reshaped = rows.parameter(tensor)?;
-    Ok(patch.constant(reshaped))
+    combined(patch, kind, own, factor, |a, b| a * b)
 }
 
 fn combined(
     patch: &mut PatchBuilder<'_>,
-    rows: &Rows,
+    kind: &Parameters,
     own: ValueId,
     other: ValueId,
     combine: fn(f64, f64) -> f64,
 ) -> Result<PatchValue, Reject> {
     let graph = patch.graph();
-    let numbers = |value: ValueId| {
-        let tensor = graph.constant(value);
-        let tensor = tensor.ok_or_else(|| Reject::because("scale or bias is not a constant"))?;
-        finite(&rows.parameter(tensor)?)
+    let constant = |value: ValueId| {
+        graph.constant(value).ok_or_else(|| Reject::because("scale or bias is not a constant"))
     };
-    let (a, b) = (numbers(own)?, numbers(other)?);
+    let (a, b) = (finite(&kind.own(constant(own)?)?)?, finite(&kind.behind(constant(other)?)?)?);
     check_copy(graph, own)?;
     let numbers = a.iter().zip(b).map(|(&a, b)| combine(a, b)).collect();
-    let tensor = floats(rows.dtype(), &rows.sizes, numbers)?;
+    let tensor = floats(kind.dtype(), kind.sizes(), numbers)?;
     Ok(patch.constant(tensor))
 }
 
@@ -157,6 +211,45 @@ mod tests {
             "graph { input %x: f32[N,2] const %a = f32[2] [2, 3]
             %y = RMSNormalization(%x, %a) {epsilon = 0.1} output %y }",
         );
+    }
+
+    #[test]
+    fn factors_and_offsets_of_channels_become_scale_and_bias() {
+        assert_rewrites_within(
+            || Rewriter(MergeAffineIntoNorm),
+            "graph { input %x: f32[N,2,H] const %s = f32[2] [1, 2] const %t = f32[2] [0, 5] const %a = f32[1,2,1] [2, 3]
+            const %b = f32[2,1] [4, 5] %n = InstanceNormalization(%x, %s, %t) {epsilon = 0.1} %m = Mul(%a, %n)
+            %y = Add(%m, %b) output %y }",
+            "graph { input %x: f32[N,2,H] const %0 = f32[2] [2, 6] const %1 = f32[2] [4, 20]
+            %y = InstanceNormalization(%x, %0, %1) {epsilon = 0.1} output %y }",
+        );
+        assert_rewrites_within(
+            || Rewriter(MergeAffineIntoNorm),
+            "graph { input %x: f32[N,2,3] const %s = f32[2] [1, 2] const %t = f32[2] [0, 5] const %b = f32[2,1] [4, 5]
+            %n = GroupNormalization(%x, %s, %t) {epsilon = 0.1, num_groups = 1} %y = Add(%n, %b) output %y }",
+            "graph { input %x: f32[N,2,3] const %s = f32[2] [1, 2] const %0 = f32[2] [4, 10]
+            %y = GroupNormalization(%x, %s, %0) {epsilon = 0.1, num_groups = 1} output %y }",
+        );
+    }
+
+    #[test]
+    fn what_differs_within_a_channel_stays() {
+        for (last, reason) in [
+            ("%y = Mul(%n, %row)", "a constant of shape [2] for 2 channels"),
+            ("%y = Add(%n, %inf)", "expected finite numbers"),
+            ("%m = InstanceNormalization(%x, %k, %s) %y = Mul(%m, %c)", "scale or bias is not a constant"),
+            (
+                "%m = InstanceNormalization(%x, %k, %s) %y = Add(%m, %row)",
+                "a constant of shape [2] for 2 channels",
+            ),
+        ] {
+            let text = format!(
+                "graph {{ input %x: f32[2,2,2] input %k: f32[2] const %s = f32[2] [2, 3] const %row = f32[2] [2, 3]
+                const %c = f32[2,1] [2, 3] const %inf = f32[1] [inf] %n = InstanceNormalization(%x, %s, %s) {{epsilon = 0.1}} {last}
+                output %y }}"
+            );
+            assert_unchanged(|| Rewriter(MergeAffineIntoNorm), &text, Some(reason));
+        }
     }
 
     #[test]

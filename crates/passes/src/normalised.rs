@@ -2,14 +2,14 @@
 
 use lehr_graph::{Flags, Graph, PatchBuilder, PatchValue, ValueId};
 use lehr_ops::{
-    pow::Pow, reciprocal::Reciprocal, reduce_mean::ReduceMean, reduce_sum::ReduceSum, reshape::Reshape,
-    sqrt::Sqrt, unsqueeze::Unsqueeze,
+    max::Max, pow::Pow, reciprocal::Reciprocal, reduce_mean::ReduceMean, reduce_sum::ReduceSum, relu::Relu,
+    reshape::Reshape, sqrt::Sqrt, unsqueeze::Unsqueeze,
 };
 use lehr_tensor::{DataType, Tensor};
 
 use crate::constants::floats;
-use crate::formula::{attribute, number};
-use crate::pattern::{Match, Pattern, constant, either, op, product, scalar, uniform};
+use crate::formula::{attribute, number, square};
+use crate::pattern::{Match, Pattern, any, constant, either, op, product, scalar, sum, uniform};
 use crate::rewrite::Reject;
 
 /// Most elements of a row for which a scale of ones is made.
@@ -53,6 +53,32 @@ pub(crate) fn over_root(numerator: Pattern, variance: Pattern) -> Pattern {
     ])
 }
 
+/// `(x - mean) / √(var + ε)` in every spelling, a `scale` inside of it included, where the variance is
+/// `mean((x - mean)²)` or `mean(x²) - mean²`; and `x·m + (bias - mean·m)` with `m = scale / √(var + ε)`.
+pub(crate) fn standardized() -> Pattern {
+    let variance = either([mean(square(any("centred"), any("centred"))), by_squares()]);
+    either([over_root(centred(), variance), by_factor_and_offset()])
+}
+
+fn centred() -> Pattern {
+    let mean = mean(any("x")).named("mean");
+    (any("x") - reshaped(mean).named("offset")).named("centred")
+}
+
+/// `mean(x²) - mean²`, which rounding may make negative.
+fn by_squares() -> Pattern {
+    let difference = mean(square(any("x"), any("x"))) - square(any("mean"), any("mean"));
+    either([difference.clone(), op::<Max>([difference.clone(), scalar(0.0)]), op::<Relu>([difference])])
+}
+
+/// `x·m + (bias - mean·m)`.
+fn by_factor_and_offset() -> Pattern {
+    let (_, inverse) = roots(either([mean(square(centred(), any("centred"))), by_squares()]));
+    let factor = either([product([inverse.clone(), constant("scale")]), inverse]).named("factor");
+    let offset = reshaped(mean(any("x")).named("mean")).named("offset");
+    sum([product([any("x"), factor]), constant("bias") - product([offset, any("factor")])])
+}
+
 /// Whether `value` has one element for each group of elements of `x` that differ in the `reduced` axes alone, in a shape
 /// where these axes have size 1.
 pub(crate) fn is_statistic(
@@ -90,6 +116,32 @@ fn keeps_axes(found: &Match, graph: &Graph, rank: usize) -> bool {
             && outputs.copied().all(|v| graph.value(v).ty().shape().is_some_and(|s| s.rank() == rank))
             && constants.all(|constant| constant.len() == 1)
     })
+}
+
+/// # Errors
+/// [`Reject::Because`] unless the statistics of a match are one number for each group of elements of `x` that differ in
+/// `axes` alone, of which there are `len`, if that is known.
+pub(crate) fn check_statistics(
+    found: &Match,
+    graph: &Graph,
+    axes: &[usize],
+    len: Option<usize>,
+) -> Result<(), Reject> {
+    let x = found.value("x");
+    let statistics = ["root", "offset"].into_iter().filter_map(|name| found.get(name));
+    if statistics.into_iter().any(|value| !is_statistic(found, graph, value, x, axes)) {
+        return Err(Reject::because("a statistic is not one number of each row"));
+    }
+    let len = len.map(|len| len as f64);
+    let divides = |by: &str, share: &dyn Fn(f64, f64) -> f64| match (number(found, graph, by), len) {
+        (None, _) => true,
+        (Some(given), Some(len)) => (share(given, len) - 1.0).abs() <= 1e-5,
+        (Some(_), None) => false,
+    };
+    if divides("count", &|count, len| count / len) && divides("share", &|share, len| share * len) {
+        return Ok(());
+    }
+    Err(Reject::because("the sum is not divided by the length of the row"))
 }
 
 /// The axes that the constant bound to `name` lists, counted from the front, in order.
@@ -154,16 +206,7 @@ impl Rows {
         if !axes.iter().copied().eq(shape.rank() - axes.len()..shape.rank()) {
             return Err(Reject::because(format!("the axes {axes:?} are not the last ones")));
         }
-        let statistics = ["root", "offset"].into_iter().filter_map(|name| found.get(name));
-        if statistics.into_iter().any(|value| !is_statistic(found, graph, value, x, &axes)) {
-            return Err(Reject::because("a statistic is not one number of each row"));
-        }
-        let len = rows.len() as f64;
-        let count = number(found, graph, "count").unwrap_or(len);
-        let share = number(found, graph, "share").unwrap_or(len.recip());
-        if count != len || (share * len - 1.0).abs() > 1e-5 {
-            return Err(Reject::because("the sum is not divided by the length of the row"));
-        }
+        check_statistics(found, graph, &axes, Some(rows.len()))?;
         Ok(rows)
     }
 

@@ -6,8 +6,10 @@ use crate::eliminate_duplicates::EliminateDuplicates;
 use crate::fold_constants::FoldConstants;
 use crate::fuse_batch_norm::FuseBatchNorm;
 use crate::fuse_gelu::FuseGelu;
+use crate::fuse_group_norm::FuseGroupNorm;
 use crate::fuse_hard_sigmoid::FuseHardSigmoid;
 use crate::fuse_hard_swish::FuseHardSwish;
+use crate::fuse_instance_norm::FuseInstanceNorm;
 use crate::fuse_layer_norm::FuseLayerNorm;
 use crate::fuse_log_softmax::FuseLogSoftmax;
 use crate::fuse_mish::FuseMish;
@@ -28,6 +30,7 @@ use crate::merge_casts::MergeCasts;
 use crate::merge_clips::MergeClips;
 use crate::merge_concats::MergeConcats;
 use crate::merge_constant_operands::MergeConstantOperands;
+use crate::merge_gemm_transposes::MergeGemmTransposes;
 use crate::merge_parallel_products::MergeParallelProducts;
 use crate::merge_reshapes::MergeReshapes;
 use crate::merge_slices::MergeSlices;
@@ -125,9 +128,13 @@ fn formulas() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(FuseHardSwish)),
         Box::new(Rewriter(FuseHardSigmoid)),
         Box::new(Rewriter(FuseMish)),
+        // Before the layer norms, which take over what is normalised over the same axes without parameters of channels.
+        Box::new(Rewriter(FuseInstanceNorm)),
         // A centred value over its deviation is also one over its root mean square: the longer formula comes first.
         Box::new(Rewriter(FuseLayerNorm)),
         Box::new(Rewriter(FuseRmsNorm)),
+        // Needs one of the norms before between two reshapes.
+        Box::new(Rewriter(FuseGroupNorm)),
         Box::new(Rewriter(MergeAffineIntoNorm)),
         // May hold a softmax.
         Box::new(Rewriter(FuseSoftmax)),
@@ -159,6 +166,8 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(MaterialiseTargets)),
         Box::new(Rewriter(MergeReshapes)),
         Box::new(Rewriter(MergeTransposes)),
+        // Behind the merged ones: what is left belongs to the product alone.
+        Box::new(Rewriter(MergeGemmTransposes)),
         Box::new(Rewriter(MergeCasts)),
         Box::new(Rewriter(MergeClips)),
         Box::new(Rewriter(MergeSlices)),

@@ -20,6 +20,7 @@ pub const MOTIFS: &[Motif] = &[
     dense_chain,
     dense_chain,
     gemm,
+    product_of_transposed,
     parallel_products,
     scaled_product,
     pool,
@@ -227,6 +228,23 @@ fn gemm(d: &mut Draft, x: ValueId) -> Made {
     ];
     let made = d.op("Gemm", &inputs, &attributes)?;
     if d.random.one_in(2) { arithmetic::last_axis_affine(d, made) } else { batch_norm(d, made) }
+}
+
+/// A product of matrices that are transposed before it.
+fn product_of_transposed(d: &mut Draft, x: ValueId) -> Made {
+    d.require_float()?;
+    d.require_rank(x, 2..=2)?;
+    let transpose = d.random.one_in(3);
+    let inner = d.size(x, usize::from(!transpose))?;
+    let a = if transpose { d.unary("Transpose", x)? } else { x };
+    let weights = d.weight(&[4, inner]);
+    let weights = if d.random.one_in(3) { d.op("Mul", &[x, x], &[])? } else { weights };
+    let b = d.unary("Transpose", weights)?;
+    if d.random.one_in(2) {
+        return d.op("MatMul", &[a, b], &[]);
+    }
+    let alpha = lehr_graph::Attribute::Float(d.random.pick(&[1.0, 0.5]));
+    d.op("Gemm", &[a, b], &[("alpha", alpha)])
 }
 
 /// Several products of one value, as queries, keys and values are.

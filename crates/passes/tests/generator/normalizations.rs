@@ -20,6 +20,8 @@ pub const MOTIFS: &[Motif] = &[
     linear::batch_norm,
     batch_norm_formula,
     instance_norm,
+    instance_norm,
+    group_norm,
     group_norm,
 ];
 
@@ -172,33 +174,61 @@ fn batch_norm_formula(d: &mut Draft, x: ValueId) -> Made {
     d.op("Add", &[y, bias], &[])
 }
 
+/// Instance normalization over whatever spatial axes there are.
 fn instance_norm(d: &mut Draft, x: ValueId) -> Made {
     d.require_float()?;
-    d.require_rank(x, 4..=4)?;
+    let rank = d.require_rank(x, 3..=4)?;
     let channels = d.size(x, 1)?;
-    if d.random.one_in(2) {
-        return standardized(d, x, &[2, 3]);
-    }
-    let inputs = [x, d.weight(&[channels]), d.weight(&[channels])];
-    d.op("InstanceNormalization", &inputs, &[("epsilon", Attribute::Float(0.01))])
+    let y = if d.random.one_in(2) {
+        let axes: Vec<i64> = (2..rank as i64).collect();
+        standardized(d, x, &axes)?
+    } else {
+        let inputs = [x, d.weight(&[channels]), d.weight(&[channels])];
+        d.op("InstanceNormalization", &inputs, &[("epsilon", Attribute::Float(0.01))])?
+    };
+    channel_affine(d, y, channels)
 }
 
-/// Group normalization as a reshaped instance normalization.
+/// A factor and an offset of each channel, or one of them, or of something else.
+fn channel_affine(d: &mut Draft, mut y: ValueId, channels: usize) -> Made {
+    let mut sizes = vec![1; d.rank(y) - 1];
+    sizes[0] = channels;
+    if d.random.one_in(8) {
+        sizes = vec![d.size(y, d.rank(y) - 1)?];
+    }
+    for name in ["Mul", "Add"] {
+        if !d.random.one_in(3) {
+            let weight = d.weight(&sizes);
+            y = d.op(name, &[y, weight], &[])?;
+        }
+    }
+    Ok(y)
+}
+
+/// Group normalization as a reshaped instance or layer normalization, or spelled out.
 fn group_norm(d: &mut Draft, x: ValueId) -> Made {
     d.require_float()?;
     d.require_rank(x, 4..=4)?;
     let (channels, height, width) = (d.size(x, 1)?, d.size(x, 2)?, d.size(x, 3)?);
-    if channels % 2 != 0 || height * width == 0 {
+    let groups = if d.random.one_in(6) { channels } else { 2 };
+    if channels * height * width == 0 || channels % groups != 0 {
         return unsuited();
     }
-    let target = d.indices(&[0, 2, -1]);
+    let batch = d.random.pick(&[0, 0, 0, -1]);
+    let len = if batch == -1 { channels / groups * height * width } else { 0 };
+    let target = d.indices(&[batch, groups as i64, if len > 0 { len as i64 } else { -1 }]);
     let grouped = d.op("Reshape", &[x, target], &[])?;
-    let (one, zero) = (d.positive(&[2]), d.weight(&[2]));
-    let normal =
-        d.op("InstanceNormalization", &[grouped, one, zero], &[("epsilon", Attribute::Float(0.01))])?;
+    let normal = if d.random.one_in(2) {
+        standardized(d, grouped, &[-1])?
+    } else {
+        let (one, zero) = (d.positive(&[groups]), d.weight(&[groups]));
+        d.op("InstanceNormalization", &[grouped, one, zero], &[("epsilon", Attribute::Float(0.01))])?
+    };
     let back = d.indices(&[-1, channels as i64, height as i64, width as i64]);
     let y = d.op("Reshape", &[normal, back], &[])?;
-    let scale = d.weight(&[channels, 1, 1]);
-    let y = d.op("Mul", &[y, scale], &[])?;
+    let y = channel_affine(d, y, channels)?;
+    if d.random.one_in(2) {
+        return Ok(y);
+    }
     d.op("Transpose", &[y], &[("perm", ints(&[0, 2, 3, 1]))])
 }
