@@ -1,8 +1,8 @@
 //! `ReduceL2`: <https://onnx.ai/onnx/operators/onnx__ReduceL2.html>
 
 use lehr_graph::{
-    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
-    WriteCx, declare_op,
+    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
+    Signature, WriteCx, declare_op,
 };
 
 use crate::mul::Mul;
@@ -65,6 +65,10 @@ impl Op for ReduceL2 {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         reduction::write(cx, self.modes(), 18)
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        reduction::cost(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

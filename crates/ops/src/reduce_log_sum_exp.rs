@@ -1,8 +1,8 @@
 //! `ReduceLogSumExp`: <https://onnx.ai/onnx/operators/onnx__ReduceLogSumExp.html>
 
 use lehr_graph::{
-    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
-    WriteCx, declare_op,
+    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
+    Signature, WriteCx, declare_op,
 };
 use lehr_tensor::DataType;
 
@@ -73,6 +73,10 @@ impl Op for ReduceLogSumExp {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         reduction::write(cx, self.modes(), 18)
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        reduction::cost(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lehr_graph::{
-    AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx,
-    declare_op,
+    AxisMap, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
+    WriteCx, declare_op,
 };
 use lehr_kernels::isa::Isa;
 use lehr_tensor::Tensor;
@@ -61,6 +61,10 @@ impl Op for ReduceMean {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         reduction::write(cx, self.modes(), 18)
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        reduction::cost(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

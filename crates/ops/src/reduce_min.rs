@@ -2,8 +2,8 @@
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx,
-    declare_op,
+    AxisMap, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
+    WriteCx, declare_op,
 };
 
 use crate::reduction::{self, Modes, Reduction};
@@ -52,6 +52,10 @@ impl Op for ReduceMin {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         reduction::write(cx, self.modes(), 18)
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        reduction::cost(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

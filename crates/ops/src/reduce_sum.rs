@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature, WriteCx,
-    declare_op,
+    AxisMap, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
+    WriteCx, declare_op,
 };
 use lehr_kernels::isa::Isa;
 use lehr_tensor::Tensor;
@@ -58,6 +58,10 @@ impl Op for ReduceSum {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         reduction::write(cx, self.modes(), 13)
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        reduction::cost(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

@@ -1,8 +1,8 @@
 //! `ReduceSumSquare`: <https://onnx.ai/onnx/operators/onnx__ReduceSumSquare.html>
 
 use lehr_graph::{
-    AxisMap, Builder, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
-    WriteCx, declare_op,
+    AxisMap, Builder, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
+    Signature, WriteCx, declare_op,
 };
 
 use crate::mul::Mul;
@@ -60,6 +60,10 @@ impl Op for ReduceSumSquare {
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {
         reduction::write(cx, self.modes(), 18)
+    }
+
+    fn cost(&self, io: &Signature<'_>) -> Cost {
+        reduction::cost(io)
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {

@@ -2,8 +2,8 @@
 
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
-    AxisMap, AxisRole, Builder, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues,
-    Shape, Signature, SymValues, ValueId, WriteCx,
+    AxisMap, AxisRole, Builder, Cost, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx,
+    ReadValues, Shape, Signature, SymValues, ValueId, WriteCx,
 };
 use lehr_tensor::{Tensor, Wide};
 
@@ -194,6 +194,11 @@ impl Groups {
             })
             .collect()
     }
+}
+
+/// One operation for each element that is read, as for the global poolings that say the same.
+pub(crate) fn cost(io: &Signature<'_>) -> Cost {
+    Cost::of_macs(io, io.input_shape(0).map_or(Dim::Unknown, Shape::numel))
 }
 
 /// Output axes come from the kept input axes.
