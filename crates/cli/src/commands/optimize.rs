@@ -219,6 +219,8 @@ fn report_json(report: &Report, explain: bool) -> Value {
         "macs_after": after.macs,
         "parameter_bytes_before": before.parameter_bytes,
         "parameter_bytes_after": after.parameter_bytes,
+        "bytes_moved_before": before.bytes,
+        "bytes_moved_after": after.bytes,
         "edits": report.edits,
         "passes": passes,
         "unchecked": report.unchecked,
