@@ -53,7 +53,7 @@ impl<S: Into<Symbol>> FromIterator<(S, u64)> for Assignment {
 
 /// An actual size contradicts the size that a model declares.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("size is {actual}, expected {pattern}{}", known(*.expected))]
+#[error("size is {actual}, expected {pattern}{}", known(*.expected, *.actual))]
 pub struct Mismatch {
     /// The declared size.
     pub pattern: Dim,
@@ -63,8 +63,12 @@ pub struct Mismatch {
     pub actual: u64,
 }
 
-fn known(expected: Option<i64>) -> String {
-    expected.map_or_else(String::new, |value| format!(" (= {value})"))
+fn known(expected: Option<i64>, actual: u64) -> String {
+    match expected {
+        Some(value) => format!(" (= {value})"),
+        None if actual > Symbol::MAX => format!(" with symbols of at most {}", Symbol::MAX),
+        None => String::new(),
+    }
 }
 
 /// An actual shape contradicts the shape that a model declares.
@@ -126,7 +130,7 @@ impl Dim {
     ///
     /// # Errors
     ///
-    /// The sizes differ, or no value of the open symbol makes them equal.
+    /// The sizes differ, or no value of the open symbol, which is at most [`Symbol::MAX`], makes them equal.
     pub fn unify(&self, actual: u64, assignment: &mut Assignment) -> Result<(), Mismatch> {
         let mismatch = |expected| Mismatch { pattern: self.clone(), expected, actual };
         let expression = match self {
@@ -218,6 +222,6 @@ impl Linear {
         if product.checked_rem(self.factor)? != 0 {
             return None;
         }
-        u64::try_from(product.checked_div(self.factor)?).ok()
+        u64::try_from(product.checked_div(self.factor)?).ok().filter(|value| *value <= Symbol::MAX)
     }
 }

@@ -1,9 +1,11 @@
-//! What can be proven about the value of an expression from symbols being at least zero.
+//! What can be proven about the value of an expression from symbols being at least zero
+//! and named ones at most [`Symbol::MAX`].
 
 use std::cell::Cell;
 
 use super::expr::{Atom, Call, Factor, Function, Repr, SymExpr, Term};
 use super::normal;
+use super::symbol::Symbol;
 
 /// Steps that one proof may take.
 const PROOF_STEPS: u32 = 32;
@@ -174,7 +176,12 @@ impl Interval {
     }
 
     fn of_atom(atom: &Atom) -> Self {
-        let Atom::Call(call) = atom else { return Self::NONNEGATIVE };
+        let call = match atom {
+            Atom::Call(call) => call,
+            // May count what data decide, such as the elements that are not zero.
+            Atom::Symbol(symbol) if symbol.is_fresh() => return Self::NONNEGATIVE,
+            Atom::Symbol(_) => return Self::new(0, i128::from(Symbol::MAX)),
+        };
         match (call.function, call.arguments.as_slice()) {
             (Function::FloorDiv, [inner, by]) => Self::of(inner).divided_by(Self::of(by)),
             (Function::Mod, [inner, by]) => Self::of(inner).modulo(Self::of(by)),

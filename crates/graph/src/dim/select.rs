@@ -48,7 +48,8 @@ impl SymExpr {
         }
         let mut kept: Vec<SymExpr> = Vec::with_capacity(sizes.len());
         for size in sizes {
-            if !kept.iter().any(|other| other.equal(&size) == Some(true)) {
+            if !kept.iter().any(|other| other.equal(&size) == Some(true) || goes_up_to(&size, other)) {
+                kept.retain(|other| !goes_up_to(other, &size));
                 kept.push(size);
             }
         }
@@ -63,6 +64,19 @@ impl SymExpr {
 
 fn is_never_one(size: &SymExpr) -> bool {
     size.sub(&SymExpr::constant(1)).is_some_and(|difference| bound::is_never_zero(&difference))
+}
+
+/// Whether `bcast(small, large)` is `large` wherever both fit: `small` is `large`, or it is 1, or `large` is 1 and
+/// `small`, being neither larger nor 0, is so, too. `min(512, N)` is 0 for no other reason than `N` being 0.
+fn goes_up_to(small: &SymExpr, large: &SymExpr) -> bool {
+    let positive = |size: &SymExpr| size.is_at_least(1);
+    if let Some(candidates) = small.as_call(Function::Min) {
+        let large = large.as_call(Function::Min).unwrap_or(std::slice::from_ref(large));
+        if large.iter().all(|size| candidates.contains(size)) {
+            return candidates.iter().all(|size| large.contains(size) || positive(size));
+        }
+    }
+    positive(small) && is_at_most(small, large)
 }
 
 /// The operands of both sides, nested calls of the same function flattened, in order and each once.

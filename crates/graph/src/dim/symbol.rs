@@ -5,11 +5,16 @@ use std::sync::Arc;
 /// A named size that is not known until a model runs, such as `N` or `batch`.
 ///
 /// Two symbols are the same symbol when their names are equal. A symbol stands for a size and is never
-/// negative; simplifications rely on that. Zero is allowed.
+/// negative; simplifications rely on that. Zero is allowed. A symbol that a model's author named is at most
+/// [`Symbol::MAX`], which simplifications rely on, too.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol(Arc<str>);
 
 impl Symbol {
+    /// The largest size that a named symbol stands for. Exporters write this number, or larger ones, for "to the end" of
+    /// an axis; inputs that are larger are refused by [`Dim::unify`](super::Dim::unify).
+    pub const MAX: u64 = 1_000_000_000;
+
     /// The symbol of that name. Any text is a name, the empty one included.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())

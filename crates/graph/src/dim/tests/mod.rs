@@ -84,6 +84,17 @@ fn canonical_forms() {
         ("bcast(2*N,M)", "2*N"),
         ("bcast(N+2,M)", "N+2"),
         ("bcast(N,N+1)", "bcast(N,N+1)"),
+        // A size that goes up to another one is that one, where they fit.
+        ("bcast(N,min(N,512))", "N"),
+        ("bcast(min(M,N,512),min(M,N))", "min(M,N)"),
+        ("bcast(B,min(A,B))", "bcast(B,min(A,B))"),
+        ("bcast(B,min(N,B))", "bcast(B,min(B,N))"),
+        ("12*bcast(N,min(N,512))//N", "12"),
+        // Named symbols end somewhere.
+        ("min(N,1000000000)", "N"),
+        ("min(N//2,1000000000)", "N//2"),
+        ("min(N,999999999)", "min(999999999,N)"),
+        ("min(?0,1000000000)", "min(1000000000,?0)"),
         // Names.
         ("?3+1", "?3+1"),
         ("\"my dim\"+\"min\"", "\"min\"+\"my dim\""),

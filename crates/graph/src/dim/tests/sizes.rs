@@ -142,7 +142,7 @@ fn shapes_have_sizes() {
 fn actual_sizes_bind_symbols() {
     type Pairs<'a> = &'a [(&'a str, u64)];
     type Row<'a> = (&'a str, Pairs<'a>, u64, Result<Pairs<'a>, &'a str>);
-    let table: [Row<'_>; 15] = [
+    let table: [Row<'_>; 16] = [
         ("3", &[], 3, Ok(&[])),
         ("3", &[], 4, Err("size is 4, expected 3")),
         ("?", &[], 4, Ok(&[])),
@@ -158,6 +158,7 @@ fn actual_sizes_bind_symbols() {
         ("N*M", &[("M", 0)], 1, Err("size is 1, expected M*N (= 0)")),
         ("N*M", &[], 12, Ok(&[])),
         ("N//2", &[], 12, Ok(&[])),
+        ("N", &[], 1 << 30, Err("size is 1073741824, expected N with symbols of at most 1000000000")),
     ];
     for (pattern, before, actual, expected) in table {
         let mut found = assignment(before);
