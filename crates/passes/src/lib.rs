@@ -74,6 +74,7 @@ pub mod sink_functions_below_concat;
 pub mod split_conv_over_concat;
 #[cfg(test)]
 mod testing;
+pub mod transpose_without_merging;
 pub mod use_global_pools;
 
 pub use check::Check;

@@ -44,6 +44,7 @@ use crate::search_layout::SearchLayout;
 use crate::sink_expands::SinkExpands;
 use crate::sink_functions_below_concat::SinkFunctionsBelowConcat;
 use crate::split_conv_over_concat::SplitConvOverConcat;
+use crate::transpose_without_merging::TransposeWithoutMerging;
 use crate::use_global_pools::UseGlobalPools;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
@@ -165,6 +166,8 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
         // Makes sizes unread, so that Shape and what is computed from it fall out.
         Box::new(Rewriter(MaterialiseTargets)),
         Box::new(Rewriter(MergeReshapes)),
+        // Before the transposes, one of which it leaves.
+        Box::new(Rewriter(TransposeWithoutMerging)),
         Box::new(Rewriter(MergeTransposes)),
         // Behind the merged ones: what is left belongs to the product alone.
         Box::new(Rewriter(MergeGemmTransposes)),
