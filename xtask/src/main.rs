@@ -36,7 +36,8 @@ commands:
 ";
 
 /// Packages and test binaries that hold generated pages.
-const GENERATED_PAGES: [(&str, &str); 2] = [("lehr", "supported_operators"), ("lehr-cli", "commands")];
+const GENERATED_PAGES: [(&str, &str); 3] =
+    [("lehr", "supported_operators"), ("lehr-cli", "commands"), ("lehr-passes", "pass_table")];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -58,6 +58,7 @@ pub mod merge_parallel_products;
 pub mod merge_reshapes;
 pub mod merge_slices;
 pub mod merge_transposes;
+pub mod normalise_weight_expansion;
 mod normalised;
 mod normalised_channels;
 pub mod pass;

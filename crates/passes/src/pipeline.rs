@@ -35,6 +35,7 @@ use crate::merge_parallel_products::MergeParallelProducts;
 use crate::merge_reshapes::MergeReshapes;
 use crate::merge_slices::MergeSlices;
 use crate::merge_transposes::MergeTransposes;
+use crate::normalise_weight_expansion::NormaliseWeightExpansion;
 use crate::pass::{OptLevel, Pass};
 use crate::pool_before_activation::PoolBeforeActivation;
 use crate::remove_identities::RemoveIdentities;
@@ -175,6 +176,8 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(MergeClips)),
         Box::new(Rewriter(MergeSlices)),
         Box::new(Rewriter(MergeConcats)),
+        // Behind the casts, two of which may make one.
+        Box::new(Rewriter(NormaliseWeightExpansion)),
     ]
 }
 
