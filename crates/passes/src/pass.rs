@@ -55,7 +55,8 @@ impl FromStr for OptLevel {
     }
 }
 
-/// How far float results may move.
+/// How far float results may move when what the model is fed is finite. Only bit-exact passes promise anything for
+/// infinities among it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Exactness {
     /// Every bit stays.
