@@ -55,6 +55,7 @@ pub mod merge_concats;
 pub mod merge_constant_operands;
 pub mod merge_gemm_transposes;
 pub mod merge_parallel_products;
+pub mod merge_product_scales;
 pub mod merge_reshapes;
 pub mod merge_slices;
 pub mod merge_transposes;

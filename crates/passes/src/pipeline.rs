@@ -32,6 +32,7 @@ use crate::merge_concats::MergeConcats;
 use crate::merge_constant_operands::MergeConstantOperands;
 use crate::merge_gemm_transposes::MergeGemmTransposes;
 use crate::merge_parallel_products::MergeParallelProducts;
+use crate::merge_product_scales::MergeProductScales;
 use crate::merge_reshapes::MergeReshapes;
 use crate::merge_slices::MergeSlices;
 use crate::merge_transposes::MergeTransposes;
@@ -184,5 +185,9 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
 /// Cheaper forms of what no formula took up, equal but for rounding; repeated with the weights, which take up what comes
 /// of it.
 fn algebra() -> Vec<Box<dyn Pass>> {
-    vec![Box::new(Rewriter(MergeConstantOperands))]
+    vec![
+        Box::new(Rewriter(MergeConstantOperands)),
+        // Behind the neighbouring factors, which it takes for one.
+        Box::new(Rewriter(MergeProductScales)),
+    ]
 }
