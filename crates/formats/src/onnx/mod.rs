@@ -7,6 +7,7 @@ mod external;
 pub mod proto;
 mod read;
 mod sort;
+mod stream;
 mod tensor;
 mod tensor_write;
 mod types;

@@ -1,6 +1,6 @@
 //! Writes model files: the message, its weights inline or beside it, and the file itself, all or nothing.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use lehr_graph::Graph;
@@ -11,6 +11,7 @@ use prost::Message;
 
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto};
+use super::stream::write_message;
 use super::write_graph::{Written, write_graph};
 
 /// The oldest opset that can be asked for.
@@ -120,16 +121,18 @@ pub fn write_file(
         let length = move_weights(&mut proto, &location, &mut file).map_err(failed)?;
         side_file = Some((file, length));
     }
-    let bytes = proto.encode_to_vec();
     let mut file = AtomicFile::create(path).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
+    let mut buffered = BufWriter::new(&mut file);
+    let bytes = write_message(proto, &mut buffered).map_err(failed)?;
+    buffered.flush().map_err(failed)?;
+    drop(buffered);
     let mut external = None;
     if let (Some((side_file, length)), Some(side)) = (side_file, side) {
         side_file.commit().map_err(failed)?;
         external = Some((side, length));
     }
     file.commit().map_err(failed)?;
-    Ok(WriteSummary { opset, bytes: bytes.len(), external })
+    Ok(WriteSummary { opset, bytes, external })
 }
 
 /// The file format version that came with an opset.
