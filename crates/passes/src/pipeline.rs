@@ -1,6 +1,7 @@
 //! The passes in their order.
 
 use crate::conv_before_upsample::ConvBeforeUpsample;
+use crate::divide_by_constant::DivideByConstant;
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
 use crate::fold_constants::FoldConstants;
@@ -21,6 +22,7 @@ use crate::fuse_scale_bias_ahead::FuseScaleBiasAhead;
 use crate::fuse_sigmoid::FuseSigmoid;
 use crate::fuse_softmax::FuseSoftmax;
 use crate::fuse_swish::FuseSwish;
+use crate::gather_to_slice::GatherToSlice;
 use crate::hoist_slices::HoistSlices;
 use crate::manager::{PassManager, Stage};
 use crate::materialise_shapes::MaterialiseShapes;
@@ -43,6 +45,7 @@ use crate::remove_identities::RemoveIdentities;
 use crate::remove_unit_windows::RemoveUnitWindows;
 use crate::rewrite::Rewriter;
 use crate::search_layout::SearchLayout;
+use crate::simplify_pow::SimplifyPow;
 use crate::sink_expands::SinkExpands;
 use crate::sink_functions_below_concat::SinkFunctionsBelowConcat;
 use crate::split_conv_over_concat::SplitConvOverConcat;
@@ -175,6 +178,8 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(MergeGemmTransposes)),
         Box::new(Rewriter(MergeCasts)),
         Box::new(Rewriter(MergeClips)),
+        // Makes slices that merge.
+        Box::new(Rewriter(GatherToSlice)),
         Box::new(Rewriter(MergeSlices)),
         Box::new(Rewriter(MergeConcats)),
         // Behind the casts, two of which may make one.
@@ -186,6 +191,9 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
 /// of it.
 fn algebra() -> Vec<Box<dyn Pass>> {
     vec![
+        Box::new(Rewriter(SimplifyPow)),
+        // Products merge with what is next to them.
+        Box::new(Rewriter(DivideByConstant)),
         Box::new(Rewriter(MergeConstantOperands)),
         // Behind the neighbouring factors, which it takes for one.
         Box::new(Rewriter(MergeProductScales)),
