@@ -1,6 +1,6 @@
 //! `MaxPool`: <https://onnx.ai/onnx/operators/onnx__MaxPool.html>
 
-use lehr_graph::{AxisMap, Cost, EvalCx, InferCx, Op, OpError, Signature, WriteCx, declare_op};
+use lehr_graph::{AxisMap, AxisRole, Cost, EvalCx, InferCx, Op, OpError, Signature, WriteCx, declare_op};
 use lehr_tensor::{DataType, Tensor};
 
 use crate::downgrade::drop_attribute;
@@ -77,7 +77,10 @@ impl Op for MaxPool {
     }
 
     fn axes(&self, io: &Signature<'_>) -> AxisMap {
-        pool_axes(io)
+        let mut map = pool_axes(io);
+        // Positions count the samples and channels before.
+        map.outputs.iter_mut().skip(1).for_each(|roles| roles.fill(AxisRole::Mixed));
+        map
     }
 
     fn write(&self, cx: &mut WriteCx<'_>) -> Result<(), OpError> {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use lehr_graph::{
-    Builder, Datum, EvalCx, InferCx, Op, OpError, OpRef, Permutation, PermutedInput, Shape, Signature,
-    ValueType,
+    AxisRole, Builder, Datum, EvalCx, Flags, InferCx, Op, OpError, OpRef, Permutation, PermutedInput, Shape,
+    Signature, ValueType,
 };
 use lehr_kernels::isa::Isa;
 use lehr_kernels::team::Team;
@@ -102,6 +102,7 @@ impl Case {
                 check_inferred(&format!("{:?}, output {index}", self.op), ty, value);
             }
         }
+        self.check_axes(&types, &inferred, &outputs);
         let mut ways = vec![("eval".to_owned(), outputs)];
         if let Some(outputs) = self.decomposed(n_outputs)? {
             ways.push(("decomposition".into(), outputs));
@@ -171,6 +172,47 @@ impl Case {
         Ok(ways)
     }
 
+    /// Holds [`Op::axes`] to its word: where all indices of the axes that an independent axis comes from are made equal to
+    /// index `i`, every index of the result must be bit for bit what index `i` was.
+    #[track_caller]
+    fn check_axes(&self, types: &[Option<ValueType>], inferred: &[ValueType], outputs: &[Option<Datum>]) {
+        let io = Signature {
+            inputs: types.iter().map(Option::as_ref).collect(),
+            constants: self.constants(),
+            outputs: inferred.iter().collect(),
+        };
+        let map = self.op.axes(&io);
+        for (output, (roles, y)) in map.outputs.iter().zip(outputs).enumerate() {
+            let Some(Datum::Tensor(y)) = y.as_ref().filter(|_| !self.op.flags().contains(Flags::RANDOM))
+            else {
+                continue;
+            };
+            for (axis, role) in roles.iter().enumerate() {
+                let AxisRole::Independent(sources) = role else { continue };
+                for index in
+                    [0, y.shape()[axis].saturating_sub(1)].into_iter().filter(|&i| i < y.shape()[axis])
+                {
+                    let mut inputs = self.inputs.clone();
+                    for &(input, own) in sources {
+                        if let Some(Some(Datum::Tensor(x))) = inputs.get(input) {
+                            inputs[input] = Some(repeated(x, own, index).into());
+                        }
+                    }
+                    let environment = Reference::default();
+                    let mut cx = EvalCx::new(&inputs, vec![true; outputs.len()], &environment);
+                    if self.op.eval(&mut cx).is_err() {
+                        continue;
+                    }
+                    let got = cx.finish().into_iter().nth(output).flatten();
+                    let got = got.as_ref().and_then(Datum::as_tensor).expect("the same outputs");
+                    let what =
+                        format!("{:?}: index {index} of axis {axis} of output {output} as {role:?}", self.op);
+                    assert_same_bits(&what, got, &repeated(y, axis, index));
+                }
+            }
+        }
+    }
+
     /// The node under every other order of axes that it takes, with its outputs in their own order again.
     fn permuted(&self, inferred: &[ValueType]) -> Result<Ways, OpError> {
         let types: Vec<_> = self.inputs.iter().map(|d| d.as_ref().map(Datum::value_type)).collect();
@@ -224,6 +266,30 @@ impl Case {
         } else {
             assert_eq!(got, want, "{what}: contents differ");
         }
+    }
+}
+
+/// `x` with all indices of `axis` equal to one of them.
+fn repeated(x: &Tensor, axis: usize, index: usize) -> Tensor {
+    let indices = vec![i64::try_from(index).expect("small"); x.shape()[axis]];
+    let inputs = [Some(Datum::Tensor(x.clone())), Some(Datum::Tensor(Tensor::vector(indices)))];
+    let environment = Reference::default();
+    let mut cx = EvalCx::new(&inputs, vec![true], &environment);
+    let axis = i64::try_from(axis).expect("small");
+    crate::gather::Gather { axis }.eval(&mut cx).expect("the index is valid");
+    let y = cx.finish().into_iter().next().flatten();
+    y.and_then(|y| y.as_tensor().cloned()).expect("a tensor")
+}
+
+#[track_caller]
+fn assert_same_bits(what: &str, got: &Tensor, want: &Tensor) {
+    assert_eq!(got.shape(), want.shape(), "{what}: shapes differ");
+    match (got.widen(), want.widen()) {
+        (Wide::F(g), Wide::F(w)) => {
+            let same = |(g, w): (&f64, &f64)| g.to_bits() == w.to_bits() || (g.is_nan() && w.is_nan());
+            assert!(g.iter().zip(&w).all(same), "{what}: got {g:?}, expected {w:?}");
+        }
+        _ => assert_eq!(got, want, "{what}"),
     }
 }
 

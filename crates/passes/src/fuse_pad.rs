@@ -52,7 +52,7 @@ impl Rewrite for FusePad {
         let padded: OpRef = if let Some(conv) = op.downcast_ref::<Conv>() {
             // A padded zero is multiplied, padding of the convolution's own is not: `0 · inf` is NaN.
             node.input(1).and_then(|weights| graph.constant(weights)).map(finite).transpose()?;
-            Arc::new(padded_conv(conv, &padding)?)
+            Arc::new(padded_conv(graph, found.root(), conv, &padding)?)
         } else if let Some(pool) = op.downcast_ref::<AveragePool>() {
             Arc::new(padded_average(pool, &padding)?)
         } else if let Some(pool) = op.downcast_ref::<MaxPool>() {
@@ -152,10 +152,45 @@ fn spatial(counts: &[i64], axes: Option<Vec<i64>>, rank: usize) -> Result<Vec<i6
     Ok(pads)
 }
 
-fn padded_conv(conv: &Conv, padding: &Padding) -> Result<Conv, Reject> {
+fn padded_conv(graph: &Graph, id: NodeId, conv: &Conv, padding: &Padding) -> Result<Conv, Reject> {
     padding.expect_zeros()?;
-    let pads = Some(padding.with(conv.auto_pad, conv.pads.as_deref())?);
-    Ok(Conv { auto_pad: AutoPad::NotSet, pads, ..conv.clone() })
+    let own = match conv.auto_pad {
+        AutoPad::SameUpper | AutoPad::SameLower => Some(own_pads(graph, id, conv)?),
+        AutoPad::NotSet | AutoPad::Valid => None,
+    };
+    let pads = match &own {
+        Some(own) => padding.with(AutoPad::NotSet, Some(own))?,
+        None => padding.with(conv.auto_pad, conv.pads.as_deref())?,
+    };
+    Ok(Conv { auto_pad: AutoPad::NotSet, pads: Some(pads), ..conv.clone() })
+}
+
+/// What `SAME_UPPER` and `SAME_LOWER` come to for the size of the padded input: `⌈size / stride⌉` windows.
+fn own_pads(graph: &Graph, id: NodeId, conv: &Conv) -> Result<Vec<i64>, Reject> {
+    let sizes = |index: usize| -> Option<Vec<i64>> {
+        let shape = graph.value(graph.node(id).input(index)?).ty().shape()?;
+        shape.iter().skip(2).map(|dim| i64::try_from(dim.as_fixed()?).ok()).collect()
+    };
+    let unknown = || Reject::because("padding of its own depends on the size");
+    let (input, kernel) = (sizes(0).ok_or_else(unknown)?, sizes(1).ok_or_else(unknown)?);
+    let entry =
+        |list: &Option<Vec<i64>>, axis: usize| list.as_ref().map_or(Some(1), |l| l.get(axis).copied());
+    let total = |axis: usize| -> Option<i64> {
+        let (stride, dilation) =
+            (entry(&conv.strides, axis).filter(|&s| s > 0)?, entry(&conv.dilations, axis)?);
+        let size = *input.get(axis).filter(|&&size| size > 0)?;
+        let extent = kernel.get(axis)?.checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
+        let last = ((size - 1) / stride).checked_mul(stride)?;
+        Some(last.checked_add(extent)?.checked_sub(size)?.max(0))
+    };
+    let totals: Option<Vec<i64>> = (0..input.len()).map(total).collect();
+    let totals = totals.ok_or_else(unknown)?;
+    let smaller = totals.iter().map(|total| total / 2);
+    let larger = totals.iter().map(|total| total - total / 2);
+    Ok(match conv.auto_pad {
+        AutoPad::SameLower => larger.chain(smaller).collect(),
+        _ => smaller.chain(larger).collect(),
+    })
 }
 
 fn padded_average(pool: &AveragePool, padding: &Padding) -> Result<AveragePool, Reject> {
@@ -246,9 +281,31 @@ mod tests {
             "%y = Conv(%x, %w) {pads = [2, 2, 1, 1]}",
         );
         fuses(
+            "%h = Pad(%x, %p) %y = Conv(%h, %w) {auto_pad = \"SAME_UPPER\"}",
+            "%y = Conv(%x, %w) {pads = [1, 3, 1, 2]}",
+        );
+        fuses(
             "const %q = i64[2] [2, 1] const %a = i64[1] [-1] %h = Pad(%x, %q, _, %a) %y = Conv(%h, %w)",
             "%y = Conv(%x, %w) {pads = [0, 2, 0, 1]}",
         );
+    }
+
+    #[test]
+    fn padding_that_depends_on_a_known_size_is_added() {
+        for (rule, pads) in [("SAME_UPPER", "[0, 1, 1, 2]"), ("SAME_LOWER", "[1, 2, 0, 1]")] {
+            assert_rewrites_within(
+                || Rewriter(FusePad),
+                &format!(
+                    "graph {{ input %x: f32[N,1,5,4] const %p = i64[4] [0, 1, 0, 1] const %a = i64[2] [2, 3]
+                    const %w = f32[1,1,2,2] [1, 2, 3, 4] %h = Pad(%x, %p, _, %a)
+                    %y = Conv(%h, %w) {{auto_pad = \"{rule}\"}} output %y }}"
+                ),
+                &format!(
+                    "graph {{ input %x: f32[N,1,5,4] const %w = f32[1,1,2,2] [1, 2, 3, 4]
+                    %y = Conv(%x, %w) {{pads = {pads}}} output %y }}"
+                ),
+            );
+        }
     }
 
     #[test]
@@ -285,7 +342,10 @@ mod tests {
         unchanged("%h = Pad(%x, %p) %y = AveragePool(%h) {kernel_shape = [2, 2]}", "altogether");
         unchanged("%h = Pad(%x, %p, %one) %y = Conv(%h, %w)", "expected zeros");
         unchanged("%h = Pad(%x, %p) {mode = \"edge\"} %y = Conv(%h, %w)", "Edge");
-        unchanged("%h = Pad(%x, %p) %y = Conv(%h, %w) {auto_pad = \"SAME_UPPER\"}", "depends on the size");
+        unchanged(
+            "input %s: f32[N,1,H,5] %h = Pad(%s, %p) %y = Conv(%h, %w) {auto_pad = \"SAME_UPPER\"}",
+            "depends on the size",
+        );
         unchanged("const %q = i64[8] [1, 0, 0, 0, 0, 0, 0, 0] %h = Pad(%x, %q) %y = Conv(%h, %w)", "batch");
         unchanged(
             "const %q = i64[8] [0, 0, 0, 0, 0, 0, -1, 0] %h = Pad(%x, %q) %y = Conv(%h, %w)",

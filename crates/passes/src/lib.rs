@@ -80,6 +80,8 @@ pub mod split_conv_over_concat;
 #[cfg(test)]
 mod testing;
 pub mod transpose_without_merging;
+pub mod unroll_loops;
+pub mod use_gemm_for_unit_maps;
 pub mod use_global_pools;
 
 pub use check::Check;

@@ -128,4 +128,63 @@ mod tests {
         unchanged("input %w: f32[2,2,1] %p = Conv(%x, %a) %q = Conv(%x, %w)", None);
         unchanged("%p = Conv(%x, %a) %q = Conv(%x, %b)", Some("longer"));
     }
+
+    /// How many products are left.
+    fn products(text: &str) -> usize {
+        let options = |options: &mut crate::manager::Options| options.check = Some(crate::Check::default());
+        let (graph, report) = crate::testing::run_with(Rewriter(MergeParallelProducts), text, options);
+        assert_eq!(report.unchecked, None);
+        graph
+            .node_ids()
+            .filter(|&id| graph.node(id).op().is::<MatMul>() || graph.node(id).op().is::<Gemm>())
+            .count()
+    }
+
+    #[test]
+    fn gates_of_recurrent_cells_are_one_product_of_each_operand() {
+        let weights = |names: &[&str]| -> String {
+            let constant = |(at, name): (usize, &&str)| {
+                let numbers: Vec<_> = (0..16).map(|i| format!("{}", (i * 7 + at * 5) % 11)).collect();
+                format!(
+                    "const %w{name} = f32[4,4] [{0}] const %r{name} = f32[4,4] [{0}] ",
+                    numbers.join(", ")
+                )
+            };
+            names.iter().enumerate().map(constant).collect()
+        };
+        let gate = |name: &str, h: &str| {
+            format!(
+                "%x{name} = MatMul(%x, %w{name}) %h{name} = MatMul(%{h}, %r{name}) %s{name} = Add(%x{name}, %h{name}) "
+            )
+        };
+        let lstm: String = ["i", "f", "o", "g"].iter().map(|name| gate(name, "h")).collect();
+        let lstm = format!(
+            "graph {{ input %x: f32[1,4] input %h: f32[1,4] input %c: f32[1,4] {} {lstm}
+            %i = Sigmoid(%si) %f = Sigmoid(%sf) %o = Sigmoid(%so) %g = Tanh(%sg) %p = Mul(%f, %c) %q = Mul(%i, %g)
+            %d = Add(%p, %q) %t = Tanh(%d) %y = Mul(%o, %t) output %y output %d }}",
+            weights(&["i", "f", "o", "g"])
+        );
+        assert_eq!(products(&lstm), 2, "one of x, one of h");
+        // The candidate of a GRU reads the state behind the reset gate: that product stays by itself, and two of one
+        // operand do not pay for a Split.
+        let gru = format!(
+            "graph {{ input %x: f32[1,4] input %h: f32[1,4] {} {}{} %z = Sigmoid(%sz) %r = Sigmoid(%sr)
+            %k = Mul(%r, %h) {} %n = Tanh(%sn) %d = Sub(%h, %n) %e = Mul(%z, %d) %y = Add(%n, %e) output %y }}",
+            weights(&["z", "r", "n"]),
+            gate("z", "h"),
+            gate("r", "h"),
+            gate("n", "k")
+        );
+        assert_eq!(products(&gru), 4, "one of x, two of h, one of the reset state");
+        let each = |text: &str| -> String {
+            ["i", "f", "o", "g"].iter().map(|name| text.replace('#', name)).collect()
+        };
+        let joined = format!(
+            "graph {{ input %x: f32[1,2] input %h: f32[1,2] {} %j = Concat(%x, %h) {{axis = 1}} {} {} }}",
+            each("const %k# = f32[4,3] [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3] const %b# = f32[3] [1, 2, 3] "),
+            each("%w# = MatMul(%j, %k#) %s# = Add(%w#, %b#) "),
+            each("output %s# ")
+        );
+        assert_eq!(products(&joined), 1, "gates of the joined operands");
+    }
 }

@@ -50,6 +50,8 @@ use crate::sink_expands::SinkExpands;
 use crate::sink_functions_below_concat::SinkFunctionsBelowConcat;
 use crate::split_conv_over_concat::SplitConvOverConcat;
 use crate::transpose_without_merging::TransposeWithoutMerging;
+use crate::unroll_loops::UnrollLoops;
+use crate::use_gemm_for_unit_maps::UseGemmForUnitMaps;
 use crate::use_global_pools::UseGlobalPools;
 
 /// The passes of a level, in order. A stage runs until none of its passes changes anything.
@@ -117,6 +119,8 @@ fn simplify() -> Vec<Box<dyn Pass>> {
         // Behind the shapes: constant targets let Reshape and Expand be seen to do nothing.
         Box::new(Rewriter(RemoveIdentities)),
         Box::new(Rewriter(FoldConstants)),
+        // Behind folding, which makes numbers of iterations constant.
+        Box::new(Rewriter(UnrollLoops)),
         // Behind folding, which makes equal constants out of equal subgraphs.
         Box::new(EliminateDuplicates),
         Box::new(EliminateDeadCode),
@@ -162,6 +166,8 @@ fn weights() -> Vec<Box<dyn Pass>> {
         // First the poolings that do nothing: the others say what they do in one way.
         Box::new(Rewriter(RemoveUnitWindows)),
         Box::new(Rewriter(UseGlobalPools)),
+        // Behind what is merged into convolutions.
+        Box::new(Rewriter(UseGemmForUnitMaps)),
     ]
 }
 
