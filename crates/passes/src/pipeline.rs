@@ -4,6 +4,7 @@ use crate::conv_before_upsample::ConvBeforeUpsample;
 use crate::divide_by_constant::DivideByConstant;
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
+use crate::eliminate_unused_outputs::EliminateUnusedOutputs;
 use crate::fold_constants::FoldConstants;
 use crate::fuse_batch_norm::FuseBatchNorm;
 use crate::fuse_gelu::FuseGelu;
@@ -27,12 +28,14 @@ use crate::hoist_slices::HoistSlices;
 use crate::manager::{PassManager, Stage};
 use crate::materialise_shapes::MaterialiseShapes;
 use crate::materialise_targets::MaterialiseTargets;
+use crate::merge_affine_into_batch_norm::MergeAffineIntoBatchNorm;
 use crate::merge_affine_into_norm::MergeAffineIntoNorm;
 use crate::merge_casts::MergeCasts;
 use crate::merge_clips::MergeClips;
 use crate::merge_concats::MergeConcats;
 use crate::merge_constant_operands::MergeConstantOperands;
 use crate::merge_gemm_transposes::MergeGemmTransposes;
+use crate::merge_pads::MergePads;
 use crate::merge_parallel_products::MergeParallelProducts;
 use crate::merge_product_scales::MergeProductScales;
 use crate::merge_reshapes::MergeReshapes;
@@ -49,6 +52,7 @@ use crate::simplify_pow::SimplifyPow;
 use crate::sink_expands::SinkExpands;
 use crate::sink_functions_below_concat::SinkFunctionsBelowConcat;
 use crate::split_conv_over_concat::SplitConvOverConcat;
+use crate::split_to_slice::SplitToSlice;
 use crate::transpose_without_merging::TransposeWithoutMerging;
 use crate::unroll_loops::UnrollLoops;
 use crate::use_gemm_for_unit_maps::UseGemmForUnitMaps;
@@ -113,6 +117,8 @@ fn simplify() -> Vec<Box<dyn Pass>> {
     vec![
         // First what costs time below: nothing shall be folded that nobody reads.
         Box::new(EliminateDeadCode),
+        // Behind it, which makes more outputs unread.
+        Box::new(Rewriter(EliminateUnusedOutputs)),
         // Before folding: shape arithmetic becomes constants without being evaluated, also where sizes that it
         // does not depend on are symbolic.
         Box::new(Rewriter(MaterialiseShapes)),
@@ -160,6 +166,8 @@ fn weights() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(FuseScaleBias)),
         // Behind those: what has weights on both sides goes backwards, where no border is in the way.
         Box::new(Rewriter(FuseScaleBiasAhead)),
+        // What found no weights on either side.
+        Box::new(Rewriter(MergeAffineIntoBatchNorm)),
         Box::new(Rewriter(FusePad)),
         // Behind those, which take away what stands between two convolutions.
         Box::new(Rewriter(FusePointwiseConvs)),
@@ -184,8 +192,10 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
         Box::new(Rewriter(MergeGemmTransposes)),
         Box::new(Rewriter(MergeCasts)),
         Box::new(Rewriter(MergeClips)),
-        // Makes slices that merge.
+        Box::new(Rewriter(MergePads)),
+        // Make slices that merge.
         Box::new(Rewriter(GatherToSlice)),
+        Box::new(Rewriter(SplitToSlice)),
         Box::new(Rewriter(MergeSlices)),
         Box::new(Rewriter(MergeConcats)),
         // Behind the casts, two of which may make one.
