@@ -14,6 +14,7 @@ pub const MOTIFS: &[Motif] = &[
     conv_chain,
     conv_chain,
     conv_chain,
+    norm_chain,
     pad_then_conv,
     conv_sum,
     dense,
@@ -111,6 +112,28 @@ fn conv_chain(d: &mut Draft, x: ValueId) -> Made {
         1 => d.op("Add", &[y, x], &[]).or(Ok(y)),
         _ => Ok(y),
     }
+}
+
+/// Batch normalisations among factors and offsets of channels, with no weights to go into.
+fn norm_chain(d: &mut Draft, x: ValueId) -> Made {
+    d.require_float()?;
+    let rank = d.require_rank(x, 2..=4)?;
+    let mut column = vec![1; rank - 1];
+    column[0] = d.size(x, 1)?;
+    let mut y = activations::simple(d, x)?;
+    for _ in 0..2 + d.random.below(2) {
+        y = match d.random.below(3) {
+            0 => {
+                let constant = d.weight(&column);
+                let name = d.random.pick(&["Add", "Sub", "Mul"]);
+                let operands = if d.random.one_in(2) { [y, constant] } else { [constant, y] };
+                d.op(name, &operands, &[])?
+            }
+            1 => arithmetic::affine(d, y)?,
+            _ => batch_norm(d, y)?,
+        };
+    }
+    Ok(y)
 }
 
 fn pad_then_conv(d: &mut Draft, x: ValueId) -> Made {
@@ -339,7 +362,10 @@ fn pool(d: &mut Draft, x: ValueId) -> Made {
     match d.random.below(5) {
         0 => d.unary("GlobalAveragePool", x),
         1 => d.unary("GlobalMaxPool", x),
-        2 => d.op("MaxPool", &[x], &attributes),
+        2 => {
+            let outputs = if d.random.one_in(3) { 2 } else { 1 };
+            Ok(d.op_n("MaxPool", &[Some(x)], &attributes, outputs)?[0])
+        }
         _ => {
             attributes.push(("count_include_pad", int(d.random.below(2) as i64)));
             d.op("AveragePool", &[x], &attributes)
