@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use lehr_graph::{Op, OpError, Signature};
 use lehr_kernels::norm::{Normalization, RowStatistics, normalize_rows};
+use lehr_kernels::team::Team;
 use lehr_kernels::{AlignedVec, Isa};
 use lehr_tensor::{DataType, Tensor, broadcast_shapes, checked_len};
 
 use crate::axis::resolve_axis;
 use crate::batch_normalization::BatchNormalization;
-use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, Shares, are_f32, run_reference};
+use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, run_reference};
 use crate::elementwise::BroadcastIndex;
 use crate::layer_normalization::LayerNormalization;
 use crate::normalization::Planes;
@@ -198,14 +199,64 @@ impl Kernel for BatchKernel {
         }
         let mut y = cx.take_f32(0)?;
         if !y.is_empty() {
-            let parts = Shares::new(&mut y, planes.plane);
-            let channels = planes.channels;
-            cx.team.parallel_for(parts.count(), |index| {
-                let (factor, offset) = (factor[index % channels], offset[index % channels]);
-                parts.with(index, |plane| plane.iter_mut().for_each(|y| *y = *y * factor + offset));
-            });
+            apply_line(cx.team, &mut y, planes, factor, offset);
         }
         cx.set(0, Tensor::from_vec(&shape, y)?);
         Ok(())
+    }
+}
+
+/// Smaller planes are shared out by whole samples.
+const SMALLEST_SHARE: usize = 1024;
+
+/// `y · factor + offset` with those of each channel; nothing is empty.
+fn apply_line(team: &Team, y: &mut [f32], planes: Planes, factor: &[f32], offset: &[f32]) {
+    let Planes { channels, plane } = planes;
+    if plane >= SMALLEST_SHARE {
+        team.parallel_chunks(y, plane, |start, part| {
+            let channel = start / plane % channels;
+            let (factor, offset) = (factor[channel], offset[channel]);
+            part.iter_mut().for_each(|y| *y = *y * factor + offset);
+        });
+        return;
+    }
+    let sample = plane * channels;
+    team.parallel_chunks(y, sample * SMALLEST_SHARE.div_ceil(sample), |_, samples| {
+        for sample in samples.chunks_mut(sample) {
+            let lines = factor.iter().zip(offset);
+            if plane == 1 {
+                sample.iter_mut().zip(lines).for_each(|(y, (factor, offset))| *y = *y * factor + offset);
+                continue;
+            }
+            for (plane, (factor, offset)) in sample.chunks_mut(plane).zip(lines) {
+                plane.iter_mut().for_each(|y| *y = *y * factor + offset);
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, f32s};
+
+    #[test]
+    fn batch_norm_of_planes_of_every_size_agrees_with_the_reference() {
+        let op = BatchNormalization { epsilon: 1e-3, momentum: 0.9, training_mode: false };
+        for plane in [&[][..], &[7], &[300], &[2, SMALLEST_SHARE]] {
+            let shape = [&[3, 5][..], plane].concat();
+            let len: usize = shape.iter().product();
+            let values: Vec<f32> = (0..len).map(|i| ((i * 37 % 101) as f32) * 0.25 - 11.0).collect();
+            let case = Case::new(op.clone())
+                .input(f32s(&shape, &values))
+                .constant(f32s(&[5], &[1.0, 2.0, -1.0, 0.5, 0.0]))
+                .constant(f32s(&[5], &[0.0, 1.0, 2.0, -3.0, 4.0]))
+                .constant(f32s(&[5], &[3.0, 1.0, 0.0, -2.0, 5.0]))
+                .constant(f32s(&[5], &[1.0, 0.25, 4.0, 9.0, 2.0]));
+            let ways = case.run(1).expect("the case is valid");
+            assert!(ways.len() > 2, "the kernel ran");
+            let reference = ways.first().and_then(|(_, y)| y.first().cloned().flatten()).expect("an output");
+            case.tolerance(1e-5, 1e-5).expect(reference);
+        }
     }
 }
