@@ -76,6 +76,8 @@ pub mod remove_unit_windows;
 mod reshape_target;
 pub mod rewrite;
 pub mod search_layout;
+pub mod simplify_arithmetic;
+pub mod simplify_masks;
 pub mod simplify_pow;
 pub mod sink_expands;
 pub mod sink_functions_below_concat;

@@ -48,6 +48,8 @@ use crate::remove_identities::RemoveIdentities;
 use crate::remove_unit_windows::RemoveUnitWindows;
 use crate::rewrite::Rewriter;
 use crate::search_layout::SearchLayout;
+use crate::simplify_arithmetic::SimplifyArithmetic;
+use crate::simplify_masks::SimplifyMasks;
 use crate::simplify_pow::SimplifyPow;
 use crate::sink_expands::SinkExpands;
 use crate::sink_functions_below_concat::SinkFunctionsBelowConcat;
@@ -191,6 +193,9 @@ fn exact_algebra() -> Vec<Box<dyn Pass>> {
         // Behind the merged ones: what is left belongs to the product alone.
         Box::new(Rewriter(MergeGemmTransposes)),
         Box::new(Rewriter(MergeCasts)),
+        Box::new(Rewriter(SimplifyArithmetic)),
+        // Behind the casts, which it takes for masks where they are of truth values.
+        Box::new(Rewriter(SimplifyMasks)),
         Box::new(Rewriter(MergeClips)),
         Box::new(Rewriter(MergePads)),
         // Make slices that merge.
