@@ -3,11 +3,13 @@
 
 use lehr_graph::dim::Dim;
 use lehr_graph::{Flags, Op, PatchBuilder, Shape, Signature, ValueId, ValueType};
+use lehr_ops::resize::{AspectPolicy, CoordinateMode, ResizeMode};
 use lehr_ops::{
     add::Add, and::And, bitwise_or::BitwiseOr, bitwise_xor::BitwiseXor, cast::Cast, cast_like::CastLike,
     clip::Clip, concat::Concat, div::Div, expand::Expand, flatten::Flatten, identity::Identity, max::Max,
-    mean::Mean, min::Min, mul::Mul, or::Or, pad::Pad, pow::Pow, reshape::Reshape, slice::Slice,
-    squeeze::Squeeze, sub::Sub, sum::Sum, tile::Tile, transpose::Transpose, unsqueeze::Unsqueeze, xor::Xor,
+    mean::Mean, min::Min, mul::Mul, or::Or, pad::Pad, pow::Pow, reshape::Reshape, resize::Resize,
+    slice::Slice, squeeze::Squeeze, sub::Sub, sum::Sum, tile::Tile, transpose::Transpose,
+    unsqueeze::Unsqueeze, xor::Xor,
 };
 use lehr_tensor::{DataType, Tensor, Wide};
 
@@ -104,8 +106,24 @@ fn same_elements(op: &dyn Op, io: &Signature<'_>) -> Option<usize> {
         || op.is::<Tile>()
         // A forward slice as long as its axis is the axis.
         || (op.is::<Slice>() && (io.inputs.get(4).is_none_or(Option::is_none) || all_ints(io, 4, |x| x > 0)))
+        || op.downcast_ref::<Resize>().is_some_and(|resize| has_scale_1(resize, io))
         || op.downcast_ref::<Transpose>().is_some_and(|t| keeps_axes(t, before));
     keeps_order.then_some(0)
+}
+
+/// Whether a Resize to the same size takes each element from its own place: so it is for scale 1, which sizes like those of
+/// the input are, where positions fall on elements and nearest or linear weights are 1 and 0.
+fn has_scale_1(resize: &Resize, io: &Signature<'_>) -> bool {
+    use CoordinateMode::{TfCropAndResize, TfHalfPixelForNn};
+    let moves = matches!(resize.coordinate_transformation_mode, TfCropAndResize | TfHalfPixelForNn);
+    let is_exact = !moves && resize.mode != ResizeMode::Cubic && !resize.antialias;
+    let is_given = |index: usize| io.inputs.get(index).is_some_and(Option::is_some);
+    let scales = io.constants.get(2).copied().flatten().filter(|scales| !scales.is_empty());
+    is_exact
+        && match scales {
+            Some(scales) => scales.to_f64s().is_ok_and(|scales| scales.iter().all(|&scale| scale == 1.0)),
+            None => is_given(3) && resize.keep_aspect_ratio_policy == AspectPolicy::Stretch,
+        }
 }
 
 /// Whether the axes that are longer than 1 keep their order.
@@ -207,6 +225,8 @@ mod tests {
             "Pow(%x, %ones)",
             "Max(%low, %x)",
             "Min(%x, %high)",
+            "Resize(%x, _, %ones)",
+            "Resize(%x, _, _, %shape) {mode = \"linear\", coordinate_transformation_mode = \"align_corners\"}",
         ] {
             let text = |statement: &str, out: &str| {
                 format!(
@@ -251,6 +271,9 @@ mod tests {
             "Cast(%x) {to = f64}",
             "Clip(%x, %plus)",
             "Reshape(%x, %dynamic)",
+            "Resize(%x, _, %near)",
+            "Resize(%x, _, %ones) {mode = \"cubic\"}",
+            "Resize(%x, _, _, %dynamic)",
         ] {
             assert_unchanged(
                 || Rewriter(RemoveIdentities),
@@ -262,6 +285,7 @@ mod tests {
                     const %back = i64[1] [-1]
                     const %shift = i64[6] [0, 1, 0, 0, -1, 0]
                     const %ones = f32[3] [1, 1, 1]
+                    const %near = f32[3] [1, 1, 1.1]
                     const %big = f32[4,1,1] [1, 1, 1, 1]
                     const %plus = f32[] [0]
                     const %minus = f32[] [-0.0]
