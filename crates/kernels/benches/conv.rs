@@ -4,12 +4,21 @@
 
 use std::time::Instant;
 
+use lehr_kernels::blocked::{BlockedConv, BlockedEpilogue, conv_blocked, conv_blocked_scratch_len};
 use lehr_kernels::conv::{ConvEpilogue, ConvParams, ConvShape, PackedConv, conv2d, conv2d_scratch_len};
 use lehr_kernels::{Isa, Team};
 
 /// In channels, out channels, groups, extent, kernel, stride.
 const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
     (3, 32, 1, 224, 3, 2),
+    (64, 128, 1, 56, 3, 2),
+    (256, 512, 1, 14, 3, 2),
+    (24, 144, 1, 56, 1, 1),
+    (256, 64, 1, 56, 1, 1),
+    (128, 512, 1, 28, 1, 1),
+    (384, 96, 1, 14, 1, 1),
+    (512, 2048, 1, 7, 1, 1),
+    (2048, 512, 1, 7, 1, 1),
     (64, 64, 1, 56, 3, 1),
     (256, 256, 1, 14, 3, 1),
     (512, 512, 1, 7, 3, 1),
@@ -24,7 +33,7 @@ const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
 
 fn main() {
     let teams = [Team::new(1), Team::new(Team::default_threads())];
-    println!("{:<28} {:<8} threads GFLOP/s", "in,out,groups,size,kernel,stride", "tier");
+    println!("{:<28} {:<8} threads    plain  blocked GFLOP/s", "in,out,groups,size,kernel,stride", "tier");
     for layer in LAYERS {
         let &(in_channels, out_channels, groups, extent, kernel, stride) = layer;
         let pad = kernel / 2;
@@ -45,7 +54,9 @@ fn main() {
         for isa in Isa::supported() {
             for team in &teams {
                 let speed = measure(team, isa, &shape);
-                println!("{:<28} {:<8} {:>7} {speed:>8.1}", format!("{layer:?}"), isa.tier(), team.threads());
+                let blocked = measure_blocked(team, isa, &shape);
+                let name = format!("{layer:?}");
+                println!("{name:<28} {:<8} {:>7} {speed:>8.1} {blocked:>8.1}", isa.tier(), team.threads());
             }
         }
     }
@@ -59,17 +70,33 @@ fn measure(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
     let mut output = vec![0.0; p.out_channels * out_h * out_w];
     let Ok(packed) = PackedConv::pack(shape, &values(shape.weight_len())) else { return 0.0 };
     let mut scratch = vec![0.0; conv2d_scratch_len(team, shape)];
+    let epilogue = ConvEpilogue::default();
+    best(shape, || conv2d(team, isa, shape, packed.view(), &input, &mut output, &epilogue, &mut scratch))
+}
+
+/// On channels in blocks; 0 for what has no blocked form.
+fn measure_blocked(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
+    let Ok(conv) = BlockedConv::new(*shape) else { return 0.0 };
+    let values = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
+    let input = values(conv.input().len());
+    let mut output = vec![0.0; conv.output().len()];
+    let Ok(packed) = conv.pack(&values(shape.weight_len())) else { return 0.0 };
+    let mut scratch = vec![0.0; conv_blocked_scratch_len(team, &conv)];
+    let epilogue = BlockedEpilogue::default();
+    best(shape, || {
+        conv_blocked(team, isa, &conv, 1, packed.as_slice(), &input, &mut output, &epilogue, &mut scratch)
+    })
+}
+
+/// GFLOP/s of the fastest of several rounds.
+fn best(shape: &ConvShape<2>, mut run: impl FnMut()) -> f64 {
     let flops = 2.0 * shape.macs() as f64;
     let repeats = (1e8 / flops).ceil() as usize;
     let mut best = f64::INFINITY;
     for _ in 0..15 {
         let start = Instant::now();
-        for _ in 0..repeats {
-            let epilogue = ConvEpilogue::default();
-            conv2d(team, isa, shape, packed.view(), &input, &mut output, &epilogue, &mut scratch);
-        }
+        (0..repeats).for_each(|_| run());
         best = best.min(start.elapsed().as_secs_f64() / repeats as f64);
     }
-    std::hint::black_box(&output);
     flops / best / 1e9
 }

@@ -55,6 +55,9 @@ pub(crate) trait F32Simd: Copy {
     /// `2^n` for integral `n` in `-126..=127`; other lanes are unspecified.
     fn exp2_int(self, n: Self::V) -> Self::V;
 
+    /// Lane `i` of row `j` becomes lane `j` of row `i`.
+    fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
+
     /// Lanes as an array.
     #[inline(always)]
     fn to_array(self, v: Self::V) -> [f32; LANES] {
@@ -192,6 +195,10 @@ macro_rules! portable {
                     out[i] = if a[i] < b[i] { yes[i] } else { no[i] };
                 }
                 out
+            }
+            #[inline(always)]
+            fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
+                std::array::from_fn(|i| rows.map(|row| row[i]))
             }
             #[inline(always)]
             fn exp2_int(self, n: Self::V) -> Self::V {
@@ -385,6 +392,40 @@ mod avx2 {
         fn select_lt(self, a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
             // SAFETY: see the impl.
             unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
+        }
+        #[inline(always)]
+        fn transpose(self, r: [__m256; LANES]) -> [__m256; LANES] {
+            // SAFETY: see the impl.
+            unsafe {
+                // Pairs of rows, then fours, then halves.
+                let low = |a: usize, b: usize| _mm256_unpacklo_ps(r[a], r[b]);
+                let high = |a: usize, b: usize| _mm256_unpackhi_ps(r[a], r[b]);
+                let pairs = [
+                    low(0, 1),
+                    high(0, 1),
+                    low(2, 3),
+                    high(2, 3),
+                    low(4, 5),
+                    high(4, 5),
+                    low(6, 7),
+                    high(6, 7),
+                ];
+                let first = |a: usize, b: usize| _mm256_shuffle_ps::<0b01_00_01_00>(pairs[a], pairs[b]);
+                let last = |a: usize, b: usize| _mm256_shuffle_ps::<0b11_10_11_10>(pairs[a], pairs[b]);
+                let fours = [
+                    first(0, 2),
+                    last(0, 2),
+                    first(1, 3),
+                    last(1, 3),
+                    first(4, 6),
+                    last(4, 6),
+                    first(5, 7),
+                    last(5, 7),
+                ];
+                let lower = |a: usize| _mm256_permute2f128_ps::<0x20>(fours[a], fours[a + 4]);
+                let upper = |a: usize| _mm256_permute2f128_ps::<0x31>(fours[a], fours[a + 4]);
+                [lower(0), lower(1), lower(2), lower(3), upper(0), upper(1), upper(2), upper(3)]
+            }
         }
         #[inline(always)]
         fn exp2_int(self, n: __m256) -> __m256 {

@@ -126,32 +126,32 @@ impl<const D: usize> ConvShape<D> {
     }
 
     /// Input channels of a group.
-    pub(super) fn group_in(&self) -> usize {
+    pub(crate) fn group_in(&self) -> usize {
         self.params.in_channels / self.params.groups
     }
 
     /// Output channels of a group.
-    pub(super) fn group_out(&self) -> usize {
+    pub(crate) fn group_out(&self) -> usize {
         self.params.out_channels / self.params.groups
     }
 
     /// Length of the sum for one output value.
-    pub(super) fn k(&self) -> usize {
+    pub(crate) fn k(&self) -> usize {
         self.group_in() * self.taps()
     }
 
     /// Taps of the kernel.
-    pub(super) fn taps(&self) -> usize {
+    pub(crate) fn taps(&self) -> usize {
         self.params.kernel.iter().product()
     }
 
     /// Values of an input channel.
-    pub(super) fn in_pixels(&self) -> usize {
+    pub(crate) fn in_pixels(&self) -> usize {
         self.params.input.iter().product()
     }
 
     /// Values of an output channel.
-    pub(super) fn out_pixels(&self) -> usize {
+    pub(crate) fn out_pixels(&self) -> usize {
         self.output.iter().product()
     }
 
