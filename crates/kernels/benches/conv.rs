@@ -4,7 +4,10 @@
 
 use std::time::Instant;
 
-use lehr_kernels::blocked::{BlockedConv, BlockedEpilogue, conv_blocked, conv_blocked_scratch_len};
+use lehr_kernels::blocked::{
+    BlockedConv, BlockedDepthwise, BlockedEpilogue, conv_blocked, conv_blocked_scratch_len,
+    depthwise_blocked, depthwise_blocked_scratch_len,
+};
 use lehr_kernels::conv::{ConvEpilogue, ConvParams, ConvShape, PackedConv, conv2d, conv2d_scratch_len};
 use lehr_kernels::{Isa, Team};
 
@@ -29,6 +32,8 @@ const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
     (96, 96, 96, 112, 3, 2),
     (576, 576, 576, 14, 3, 1),
     (960, 960, 960, 7, 3, 1),
+    (240, 240, 240, 28, 5, 2),
+    (480, 480, 480, 14, 5, 1),
 ];
 
 fn main() {
@@ -76,13 +81,23 @@ fn measure(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
 
 /// On channels in blocks; 0 for what has no blocked form.
 fn measure_blocked(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
-    let Ok(conv) = BlockedConv::new(*shape) else { return 0.0 };
     let values = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
+    let epilogue = BlockedEpilogue::default();
+    if let Ok(conv) = BlockedDepthwise::new(*shape) {
+        let input = values(conv.input().len());
+        let mut output = vec![0.0; conv.output().len()];
+        let Ok(packed) = conv.pack(&values(shape.weight_len())) else { return 0.0 };
+        let mut scratch = vec![0.0; depthwise_blocked_scratch_len(&conv)];
+        let packed = packed.as_slice();
+        return best(shape, || {
+            depthwise_blocked(team, isa, &conv, 1, packed, &input, &mut output, &epilogue, &mut scratch)
+        });
+    }
+    let Ok(conv) = BlockedConv::new(*shape) else { return 0.0 };
     let input = values(conv.input().len());
     let mut output = vec![0.0; conv.output().len()];
     let Ok(packed) = conv.pack(&values(shape.weight_len())) else { return 0.0 };
     let mut scratch = vec![0.0; conv_blocked_scratch_len(team, &conv)];
-    let epilogue = BlockedEpilogue::default();
     best(shape, || {
         conv_blocked(team, isa, &conv, 1, packed.as_slice(), &input, &mut output, &epilogue, &mut scratch)
     })

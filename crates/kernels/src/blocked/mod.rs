@@ -7,10 +7,12 @@
 //! so any finite content is right.
 
 mod conv;
+mod depthwise;
 mod layout;
 mod tile;
 
 pub use conv::{BlockedConv, conv_blocked, conv_blocked_scratch_len};
+pub use depthwise::{BlockedDepthwise, depthwise_blocked, depthwise_blocked_scratch_len};
 pub use layout::{from_blocked, to_blocked};
 
 use crate::ShapeError;
