@@ -212,29 +212,26 @@ impl Band<'_> {
                 std::array::from_fn(|line| self.line((row * STEP + line).checked_sub(p.pads_begin[0])));
             let mut x = 0;
             while x < out_w {
-                let rest = out_w - x;
+                let inner = x >= first && x + PIXELS <= end;
                 // SAFETY: windows of tiles that are not edges lie inside their rows; the others check each pixel.
                 unsafe {
-                    if rest >= PIXELS && x >= first && x + PIXELS <= end && count == ROWS {
-                        self.tile::<S, SIZE, STEP, ROWS, PIXELS, false>(s, &lines, size, row, x);
-                        x += PIXELS;
-                    } else if rest >= PIXELS && count == ROWS {
-                        self.tile::<S, SIZE, STEP, ROWS, PIXELS, true>(s, &lines, size, row, x);
-                        x += PIXELS;
-                    } else if rest >= 2 && count == ROWS {
-                        self.tile::<S, SIZE, STEP, ROWS, 2, true>(s, &lines, size, row, x);
-                        x += 2;
-                    } else if count == ROWS {
-                        self.tile::<S, SIZE, STEP, ROWS, 1, true>(s, &lines, size, row, x);
-                        x += 1;
-                    } else if rest >= PIXELS {
-                        self.tile::<S, SIZE, STEP, 1, PIXELS, true>(s, &lines, size, row, x);
-                        x += PIXELS;
-                    } else {
-                        self.tile::<S, SIZE, STEP, 1, 1, true>(s, &lines, size, row, x);
-                        x += 1;
+                    match (count, out_w - x) {
+                        (ROWS, PIXELS..) if inner => {
+                            self.tile::<S, SIZE, STEP, ROWS, PIXELS, false>(s, &lines, size, row, x)
+                        }
+                        (ROWS, PIXELS..) => {
+                            self.tile::<S, SIZE, STEP, ROWS, PIXELS, true>(s, &lines, size, row, x)
+                        }
+                        (ROWS, 3) => self.tile::<S, SIZE, STEP, ROWS, 3, true>(s, &lines, size, row, x),
+                        (ROWS, 2) => self.tile::<S, SIZE, STEP, ROWS, 2, true>(s, &lines, size, row, x),
+                        (ROWS, _) => self.tile::<S, SIZE, STEP, ROWS, 1, true>(s, &lines, size, row, x),
+                        (_, PIXELS..) => self.tile::<S, SIZE, STEP, 1, PIXELS, true>(s, &lines, size, row, x),
+                        (_, 3) => self.tile::<S, SIZE, STEP, 1, 3, true>(s, &lines, size, row, x),
+                        (_, 2) => self.tile::<S, SIZE, STEP, 1, 2, true>(s, &lines, size, row, x),
+                        _ => self.tile::<S, SIZE, STEP, 1, 1, true>(s, &lines, size, row, x),
                     }
                 }
+                x += PIXELS;
             }
             row += count;
         }
