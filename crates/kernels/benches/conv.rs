@@ -5,8 +5,9 @@
 use std::time::Instant;
 
 use lehr_kernels::blocked::{
-    BlockedConv, BlockedDepthwise, BlockedEpilogue, conv_blocked, conv_blocked_scratch_len,
-    depthwise_blocked, depthwise_blocked_scratch_len,
+    BlockedConv, BlockedDepthwise, BlockedEpilogue, BlockedWinograd, WinogradTile, conv_blocked,
+    conv_blocked_scratch_len, depthwise_blocked, depthwise_blocked_scratch_len, winograd_blocked,
+    winograd_blocked_scratch_len,
 };
 use lehr_kernels::conv::{ConvEpilogue, ConvParams, ConvShape, PackedConv, conv2d, conv2d_scratch_len};
 use lehr_kernels::{Isa, Team};
@@ -23,6 +24,7 @@ const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
     (512, 2048, 1, 7, 1, 1),
     (2048, 512, 1, 7, 1, 1),
     (64, 64, 1, 56, 3, 1),
+    (128, 128, 1, 28, 3, 1),
     (256, 256, 1, 14, 3, 1),
     (512, 512, 1, 7, 3, 1),
     (16, 96, 1, 112, 1, 1),
@@ -38,7 +40,10 @@ const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
 
 fn main() {
     let teams = [Team::new(1), Team::new(Team::default_threads())];
-    println!("{:<28} {:<8} threads    plain  blocked GFLOP/s", "in,out,groups,size,kernel,stride", "tier");
+    println!(
+        "{:<28} {:<8} threads    plain  blocked   F(2,3)   F(4,3) GFLOP/s",
+        "in,out,groups,size,kernel,stride", "tier"
+    );
     for layer in LAYERS {
         let &(in_channels, out_channels, groups, extent, kernel, stride) = layer;
         let pad = kernel / 2;
@@ -60,8 +65,14 @@ fn main() {
             for team in &teams {
                 let speed = measure(team, isa, &shape);
                 let blocked = measure_blocked(team, isa, &shape);
+                let tiles = [WinogradTile::Two, WinogradTile::Four];
+                let [two, four] = tiles.map(|tile| measure_winograd(team, isa, &shape, tile));
                 let name = format!("{layer:?}");
-                println!("{name:<28} {:<8} {:>7} {speed:>8.1} {blocked:>8.1}", isa.tier(), team.threads());
+                println!(
+                    "{name:<28} {:<8} {:>7} {speed:>8.1} {blocked:>8.1} {two:>8.1} {four:>8.1}",
+                    isa.tier(),
+                    team.threads()
+                );
             }
         }
     }
@@ -100,6 +111,20 @@ fn measure_blocked(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
     let mut scratch = vec![0.0; conv_blocked_scratch_len(team, &conv)];
     best(shape, || {
         conv_blocked(team, isa, &conv, 1, packed.as_slice(), &input, &mut output, &epilogue, &mut scratch)
+    })
+}
+
+/// By minimal filtering; 0 where the window does not allow it.
+fn measure_winograd(team: &Team, isa: Isa, shape: &ConvShape<2>, tile: WinogradTile) -> f64 {
+    let Ok(plan) = BlockedWinograd::new(*shape, tile) else { return 0.0 };
+    let values = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
+    let input = values(plan.input().len());
+    let mut output = vec![0.0; plan.output().len()];
+    let Ok(packed) = plan.pack(&values(shape.weight_len())) else { return 0.0 };
+    let mut scratch = vec![0.0; winograd_blocked_scratch_len(team, &plan)];
+    let (packed, epilogue) = (packed.as_slice(), BlockedEpilogue::default());
+    best(shape, || {
+        winograd_blocked(team, isa, &plan, 1, packed, &input, &mut output, &epilogue, &mut scratch)
     })
 }
 

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::tile::{self, NARROW, Tile, WIDE};
-use super::{BLOCK, BlockedEpilogue, Maps};
+use super::tile::{self, NARROW, Segments, Tile, WIDE};
+use super::{BLOCK, BlockedEpilogue, Maps, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
@@ -273,11 +273,6 @@ impl Cut {
     }
 }
 
-/// Part `index` of `total` things in `count` parts that differ by at most one.
-fn part(total: usize, count: usize, index: usize) -> Range<usize> {
-    total * index / count..total * (index + 1) / count
-}
-
 /// A task: some pixels of some output blocks.
 struct Chunk<'a> {
     conv: &'a BlockedConv,
@@ -347,7 +342,7 @@ impl Chunk<'_> {
         let template = Tile {
             input: source,
             step,
-            segments: &conv.segments,
+            segments: Segments::List(&conv.segments),
             depth: BLOCK,
             weights: weights.as_ptr(),
             bias: self.epilogue.bias.map(|bias| bias[block * BLOCK..(block + VECTORS) * BLOCK].as_ptr()),
@@ -366,7 +361,13 @@ impl Chunk<'_> {
                     let input = self.scratch[(pixels.start - self.pixels.start) * gathered_step..].as_ptr();
                     (
                         pixels,
-                        Tile { input, step: gathered_step, segments: &[0], depth: conv.depth(), ..template },
+                        Tile {
+                            input,
+                            step: gathered_step,
+                            segments: Segments::Steps { count: 1, step: 0 },
+                            depth: conv.depth(),
+                            ..template
+                        },
                     )
                 }
             };

@@ -10,10 +10,15 @@ mod conv;
 mod depthwise;
 mod layout;
 mod tile;
+mod winograd;
 
 pub use conv::{BlockedConv, conv_blocked, conv_blocked_scratch_len};
 pub use depthwise::{BlockedDepthwise, depthwise_blocked, depthwise_blocked_scratch_len};
 pub use layout::{from_blocked, to_blocked};
+
+pub use winograd::{BlockedWinograd, WinogradTile, winograd_blocked, winograd_blocked_scratch_len};
+
+use std::ops::Range;
 
 use crate::ShapeError;
 use crate::gemm::Activation;
@@ -97,4 +102,9 @@ impl BlockedEpilogue<'_> {
             assert!(residual.len() >= output, "residual of {}, expected {output}", residual.len());
         }
     }
+}
+
+/// Part `index` of `total` things in `count` parts that differ by at most one.
+fn part(total: usize, count: usize, index: usize) -> Range<usize> {
+    total * index / count..total * (index + 1) / count
 }

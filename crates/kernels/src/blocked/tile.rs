@@ -13,6 +13,17 @@ pub(super) const WIDE: usize = 6;
 /// Most pixels of a tile that is one block wide.
 pub(super) const NARROW: usize = 12;
 
+/// Where segments begin, counted from each pixel.
+#[derive(Clone, Copy)]
+pub(super) enum Segments<'a> {
+    List(&'a [isize]),
+    /// A constant step apart, beginning at the pixel.
+    Steps {
+        count: usize,
+        step: usize,
+    },
+}
+
 /// What a tile reads and writes. Distances are in elements.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
@@ -20,8 +31,7 @@ pub(super) struct Tile<'a> {
     pub input: *const f32,
     /// From a pixel of the input to the next one of the tile.
     pub step: usize,
-    /// Where the segments begin, counted from each pixel.
-    pub segments: &'a [isize],
+    pub segments: Segments<'a>,
     /// Elements of a segment.
     pub depth: usize,
     /// `[segments * depth][VECTORS * 8]`.
@@ -76,25 +86,28 @@ unsafe fn sum<S: F32Simd, const ROWS: usize, const VECTORS: usize>(s: S, tile: &
             sums.iter_mut().for_each(|sums| sums[v] = bias);
         }
     }
-    let mut weights = tile.weights;
-    for &segment in tile.segments {
-        let mut pixel = tile.input.wrapping_offset(segment);
-        for _ in 0..tile.depth {
-            // SAFETY: segments and weights are readable in full, granted by the caller.
-            unsafe {
-                let mut columns = [s.splat(0.0); VECTORS];
-                for (v, column) in columns.iter_mut().enumerate() {
-                    *column = s.load(weights.add(v * BLOCK));
-                }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = s.splat(*pixel.add(row * tile.step));
-                    for (sum, column) in sums.iter_mut().zip(columns) {
-                        *sum = s.fma(x, column, *sum);
-                    }
+    // SAFETY: granted by the caller.
+    unsafe {
+        match tile.segments {
+            Segments::List(list) => {
+                let mut weights = tile.weights;
+                for &segment in list {
+                    weights = add::<S, ROWS, VECTORS>(
+                        s,
+                        tile,
+                        &mut sums,
+                        tile.input.wrapping_offset(segment),
+                        weights,
+                    );
                 }
             }
-            pixel = pixel.wrapping_add(1);
-            weights = weights.wrapping_add(VECTORS * BLOCK);
+            Segments::Steps { count, step } => {
+                let (mut weights, mut pixel) = (tile.weights, tile.input);
+                for _ in 0..count {
+                    weights = add::<S, ROWS, VECTORS>(s, tile, &mut sums, pixel, weights);
+                    pixel = pixel.wrapping_add(step);
+                }
+            }
         }
     }
     if let Some(residual) = tile.residual {
@@ -120,4 +133,36 @@ unsafe fn sum<S: F32Simd, const ROWS: usize, const VECTORS: usize>(s: S, tile: &
             unsafe { s.store(tile.output.add(v * tile.plane + row * BLOCK), *sum) };
         }
     }
+}
+
+/// Adds a segment to the sums; returns where the weights of the next one are.
+///
+/// # Safety
+/// As [`run`]: the segment of each pixel and its weights are readable in full.
+#[inline(always)]
+unsafe fn add<S: F32Simd, const ROWS: usize, const VECTORS: usize>(
+    s: S,
+    tile: &Tile<'_>,
+    sums: &mut [[S::V; VECTORS]; ROWS],
+    mut pixel: *const f32,
+    mut weights: *const f32,
+) -> *const f32 {
+    for _ in 0..tile.depth {
+        // SAFETY: granted by the caller.
+        unsafe {
+            let mut columns = [s.splat(0.0); VECTORS];
+            for (v, column) in columns.iter_mut().enumerate() {
+                *column = s.load(weights.add(v * BLOCK));
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let x = s.splat(*pixel.add(row * tile.step));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = s.fma(x, column, *sum);
+                }
+            }
+        }
+        pixel = pixel.wrapping_add(1);
+        weights = weights.wrapping_add(VECTORS * BLOCK);
+    }
+    weights
 }
