@@ -5,7 +5,10 @@ use crate::tidy::Source;
 
 /// What every operator's file or folder holds, in one of these spellings.
 const DEMANDS: &[(&str, &[&str])] = &[
-    ("a link to its specification", &["https://onnx.ai/", "https://github.com/"]),
+    (
+        "a link to its specification",
+        &["https://onnx.ai/", "https://github.com/", "https://uxlfoundation.github.io/"],
+    ),
     ("inference (fn infer)", &["fn infer"]),
     ("a meaning (fn eval or fn decompose)", &["fn eval", "fn decompose"]),
     ("a test", &["#[test]"]),

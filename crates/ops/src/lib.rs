@@ -5,7 +5,7 @@
 //! (see `lehr-kernels`).
 //!
 //! # Invariants
-//! - The lists (here for the default domain, in `com_microsoft`, `ml` and `preview` for theirs) hold every operator;
+//! - The lists (here for the default domain, in `com_microsoft`, `lowered`, `ml` and `preview` for theirs) hold every operator;
 //!   adding one is one file and one line.
 //! - `infer` and `eval` agree on types and shapes; `eval` and the fast kernel agree within the operator's tolerance.
 //! - No operator panics, whatever its inputs and attributes are.
@@ -14,6 +14,7 @@
 pub mod com_microsoft;
 pub mod cpu;
 pub mod evaluate;
+pub mod lowered;
 pub mod ml;
 pub mod preview;
 pub mod recurrent;

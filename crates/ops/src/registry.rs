@@ -42,9 +42,14 @@ pub(crate) use operators;
 
 /// All registered operators.
 pub fn all() -> impl Iterator<Item = &'static Registration> {
-    [crate::OPERATORS, crate::com_microsoft::OPERATORS, crate::ml::OPERATORS, crate::preview::OPERATORS]
-        .into_iter()
-        .flatten()
+    let lists = [
+        crate::OPERATORS,
+        crate::com_microsoft::OPERATORS,
+        crate::lowered::OPERATORS,
+        crate::ml::OPERATORS,
+        crate::preview::OPERATORS,
+    ];
+    lists.into_iter().flatten()
 }
 
 /// The registration of an operator, by domain (empty for the default one) and name.

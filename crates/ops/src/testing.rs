@@ -79,6 +79,17 @@ impl Case {
         }
     }
 
+    /// Every fast way must give what the reference evaluation gives.
+    #[track_caller]
+    pub(crate) fn agree(self) {
+        let results = self.run(1).expect("the case is valid");
+        assert!(results.len() > 1, "there is no fast way");
+        let expected = results[0].1[0].clone().expect("an output");
+        for (way, outputs) in &results {
+            self.compare(way, outputs[0].as_ref().expect("an output"), &expected);
+        }
+    }
+
     /// Inference or evaluation must fail with a message that contains `part`.
     #[track_caller]
     pub(crate) fn expect_error(self, part: &str) {
