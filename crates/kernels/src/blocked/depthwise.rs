@@ -269,47 +269,47 @@ impl Band<'_> {
         let place = Place { left, width };
         let weights = self.weights.as_ptr();
         // Lines that only the first row of the tile sees, then those that both see, then the rest.
-        for line in 0..STEP {
-            let row = weights.wrapping_add(line * SIZE * BLOCK);
+        let taps_of = |line: usize| weights.wrapping_add(line * SIZE * BLOCK);
+        for (index, &line) in lines[..STEP].iter().enumerate() {
             // SAFETY: granted by the caller; the same holds below.
-            unsafe { add_line::<S, SIZE, STEP, N, P, EDGE, 0, 1>(s, &mut sums, lines[line], place, row) };
+            unsafe { add_line::<S, SIZE, STEP, N, P, EDGE, 0, 1>(s, &mut sums, line, place, taps_of(index)) };
         }
-        for line in STEP..size {
-            let row = weights.wrapping_add(line * SIZE * BLOCK);
+        for (index, &line) in lines[..size].iter().enumerate().skip(STEP) {
             // SAFETY: see above.
-            unsafe { add_line::<S, SIZE, STEP, N, P, EDGE, 0, N>(s, &mut sums, lines[line], place, row) };
+            unsafe { add_line::<S, SIZE, STEP, N, P, EDGE, 0, N>(s, &mut sums, line, place, taps_of(index)) };
         }
         if N > 1 {
-            for line in size..size + STEP {
-                let row = weights.wrapping_add(line * SIZE * BLOCK);
+            for (index, &line) in lines[..size + STEP].iter().enumerate().skip(size) {
                 // SAFETY: see above.
-                unsafe { add_line::<S, SIZE, STEP, N, P, EDGE, 1, N>(s, &mut sums, lines[line], place, row) };
+                unsafe {
+                    add_line::<S, SIZE, STEP, N, P, EDGE, 1, N>(s, &mut sums, line, place, taps_of(index))
+                };
             }
         }
         let out_w = self.shape.output()[1];
         let at = ((row - self.rows.start) * out_w + x) * BLOCK;
         if let Some(residual) = self.residual {
-            for n in 0..N {
-                for i in 0..P {
+            for (n, sums) in sums.iter_mut().enumerate() {
+                for (i, sum) in sums.iter_mut().enumerate() {
                     let from = residual.as_ptr().wrapping_add(at + (n * out_w + i) * BLOCK);
                     // SAFETY: the residual is as long as the output, where the tile lies.
-                    sums[n][i] = s.add(sums[n][i], unsafe { s.load(from) });
+                    *sum = s.add(*sum, unsafe { s.load(from) });
                 }
             }
         }
         if let Some((low, high)) = self.clamp {
             let (low, high) = (s.splat(low), s.splat(high));
-            for n in 0..N {
-                for i in 0..P {
-                    sums[n][i] = s.min(high, s.max(low, sums[n][i]));
+            for sums in &mut sums {
+                for sum in sums {
+                    *sum = s.min(high, s.max(low, *sum));
                 }
             }
         }
-        for n in 0..N {
-            for i in 0..P {
+        for (n, sums) in sums.iter().enumerate() {
+            for (i, sum) in sums.iter().enumerate() {
                 let to = self.output.as_mut_ptr().wrapping_add(at + (n * out_w + i) * BLOCK);
                 // SAFETY: the tile lies inside the output.
-                unsafe { s.store(to, sums[n][i]) };
+                unsafe { s.store(to, *sum) };
             }
         }
     }
@@ -376,6 +376,7 @@ struct Place {
 /// # Safety
 /// The pixels that lie inside the row are readable, and unless EDGE all do; rows FROM..TO see the line.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "iterators would keep the sums in memory instead of registers")]
 unsafe fn add_line<
     S: F32Simd,
     const SIZE: usize,

@@ -411,10 +411,7 @@ impl Tiles<'_> {
                 }
                 let to = self.transformed[block * tile_plane + index * BLOCK..].as_mut_ptr();
                 for j in 0..P::INPUTS {
-                    let column = P::forward(
-                        s,
-                        [rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]],
-                    );
+                    let column = P::forward(s, column_of(&rows, j));
                     for (i, value) in column.iter().enumerate().take(P::INPUTS) {
                         // SAFETY: the last matrix ends with the scratch, whose planes hold all blocks and tiles.
                         unsafe { s.store(to.add((i * P::INPUTS + j) * matrix), *value) };
@@ -488,8 +485,7 @@ impl Tiles<'_> {
             let [y, x] = self.place(tile);
             let (tall, wide) = (P::OUTPUTS.min(out_h - y), P::OUTPUTS.min(out_w - x));
             for j in 0..wide {
-                let column = [rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]];
-                for (i, value) in P::backward(s, column).into_iter().enumerate().take(tall) {
+                for (i, value) in P::backward(s, column_of(&rows, j)).into_iter().enumerate().take(tall) {
                     let at = ((y + i) * out_w + x + j) * BLOCK;
                     let mut value = s.add(value, bias);
                     if let Some(residual) = residual {
@@ -512,6 +508,11 @@ impl Tiles<'_> {
             }
         }
     }
+}
+
+#[inline(always)]
+fn column_of<V: Copy>(rows: &[[V; MOST]; MOST], j: usize) -> [V; MOST] {
+    [rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]]
 }
 
 #[cfg(test)]

@@ -292,12 +292,15 @@ struct BlockedConvKernel {
     weights: Vec<usize>,
     packed: Arc<Packed>,
     /// The plan for the sizes that came last.
-    plan: RwLock<Option<(Vec<usize>, Arc<(Plan, [usize; 5])>)>>,
+    plan: RwLock<Option<(Vec<usize>, Arc<Fitted>)>>,
 }
 
+/// A plan, and the sizes of its output.
+type Fitted = (Plan, [usize; 5]);
+
 impl BlockedConvKernel {
-    /// The plan for an input of the given sizes, and the sizes of its output.
-    fn plan(&self, x: &[usize]) -> Result<Arc<(Plan, [usize; 5])>, OpError> {
+    /// The plan for an input of the given sizes.
+    fn plan(&self, x: &[usize]) -> Result<Arc<Fitted>, OpError> {
         let known = self.plan.read().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, plan)) = known.as_ref().filter(|(sizes, _)| sizes == x) {
             return Ok(Arc::clone(plan));
