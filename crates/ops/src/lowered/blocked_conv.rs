@@ -13,7 +13,9 @@ use super::Activation;
 use super::blocks::{blocked_shape, from_blocks, plain_shape, plain_sizes, to_blocks};
 use crate::convolution::{ConvAttributes, Convolution, conv_cost, conv_of, group_count};
 use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
-use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded};
+use crate::operand::{
+    bounded_len, check_dtype, check_shape, floats, optional_floats, present_dtype, rounded,
+};
 use crate::window::AutoPad;
 
 declare_op! {
@@ -117,7 +119,8 @@ impl Op for BlockedConv {
 
 /// Sizes of the output as plain maps.
 fn plain_of(conv: &Convolution) -> Result<[usize; 4], OpError> {
-    <[usize; 4]>::try_from(conv.output()).map_err(|sizes| OpError::shape(format!("expected two axes, got {sizes:?}")))
+    <[usize; 4]>::try_from(conv.output())
+        .map_err(|sizes| OpError::shape(format!("expected two axes, got {sizes:?}")))
 }
 
 fn blocked_of([batch, channels, height, width]: [usize; 4]) -> [usize; 5] {
@@ -165,7 +168,8 @@ impl CpuOp for BlockedConv {
             return None;
         }
         let sizes = <[usize; 4]>::try_from(weights.shape()).ok()?;
-        let output: Option<Vec<usize>> = io.output_shape(0).and_then(|shape| shape.dims().get(2..4)?.iter().map(Dim::as_fixed).collect());
+        let output: Option<Vec<usize>> =
+            io.output_shape(0).and_then(|shape| shape.dims().get(2..4)?.iter().map(Dim::as_fixed).collect());
         let algorithm = self.algorithm(sizes, output.as_deref())?;
         Some(with_sizes(Recipe::new(algorithm.name()), "w", &sizes))
     }
@@ -199,7 +203,11 @@ impl CpuOp for BlockedConv {
 
 impl BlockedConv {
     /// The way that costs least by arithmetic and by the weights that have to be read.
-    fn algorithm(&self, [outs, per_group, kernel_h, kernel_w]: [usize; 4], output: Option<&[usize]>) -> Option<Algorithm> {
+    fn algorithm(
+        &self,
+        [outs, per_group, kernel_h, kernel_w]: [usize; 4],
+        output: Option<&[usize]>,
+    ) -> Option<Algorithm> {
         let groups = group_count("group", self.group).ok()?;
         if groups > 1 && per_group == 1 && outs == groups {
             return Some(Algorithm::Depthwise);
@@ -209,7 +217,12 @@ impl BlockedConv {
         }
         let ones = |list: &Option<Vec<i64>>| list.iter().flatten().all(|&x| x == 1);
         let small = per_group < 2 * BLOCK || outs < 2 * BLOCK;
-        if groups > 1 || (kernel_h, kernel_w) != (3, 3) || !ones(&self.strides) || !ones(&self.dilations) || small {
+        if groups > 1
+            || (kernel_h, kernel_w) != (3, 3)
+            || !ones(&self.strides)
+            || !ones(&self.dilations)
+            || small
+        {
             return Some(Algorithm::Product);
         }
         let Some(&[height, width]) = output else { return Some(Algorithm::Winograd(WinogradTile::Four)) };
@@ -246,7 +259,18 @@ fn packing_shape(sizes: &[usize], group: i64) -> Result<ConvShape<2>, OpError> {
     };
     let in_channels = per_group.saturating_mul(groups);
     let (input, ones) = ([kernel_h, kernel_w], [1; 2]);
-    let params = ConvParams { batch: 1, in_channels, out_channels, groups, input, kernel: input, strides: ones, dilations: ones, pads_begin: [0; 2], pads_end: [0; 2] };
+    let params = ConvParams {
+        batch: 1,
+        in_channels,
+        out_channels,
+        groups,
+        input,
+        kernel: input,
+        strides: ones,
+        dilations: ones,
+        pads_begin: [0; 2],
+        pads_end: [0; 2],
+    };
     ConvShape::new(params).map_err(refused)
 }
 
@@ -309,7 +333,8 @@ impl BlockedConvKernel {
         let conv = self.op.fit(x, &self.weights)?;
         let two = |f: fn(&crate::window::WindowAxis) -> usize| {
             let values: Vec<usize> = conv.window.axes.iter().map(f).collect();
-            <[usize; 2]>::try_from(values).map_err(|axes| OpError::shape(format!("expected two axes, got {}", axes.len())))
+            <[usize; 2]>::try_from(values)
+                .map_err(|axes| OpError::shape(format!("expected two axes, got {}", axes.len())))
         };
         let params = ConvParams {
             batch: 1,
@@ -353,13 +378,38 @@ impl Kernel for BlockedConvKernel {
         let mut y = cx.buffers.take(lehr_tensor::checked_len(&sizes)?);
         let mut scratch = cx.buffers.take(plan.scratch_len(cx));
         let packed = self.packed.blocks.first().map(AlignedVec::as_slice).unwrap_or_default();
-        let epilogue =
-            BlockedEpilogue { bias: bias.as_deref(), residual: residual.as_deref(), activation: self.activation };
+        let epilogue = BlockedEpilogue {
+            bias: bias.as_deref(),
+            residual: residual.as_deref(),
+            activation: self.activation,
+        };
         let (team, isa, images) = (cx.team, cx.isa, sizes[0]);
         match plan {
-            Plan::Product(plan) => blocked::conv_blocked(team, isa, plan, images, packed, &x, &mut y, &epilogue, &mut scratch),
-            Plan::Depthwise(plan) => blocked::depthwise_blocked(team, isa, plan, images, packed, &x, &mut y, &epilogue, &mut scratch),
-            Plan::Winograd(plan) => blocked::winograd_blocked(team, isa, plan, images, packed, &x, &mut y, &epilogue, &mut scratch),
+            Plan::Product(plan) => {
+                blocked::conv_blocked(team, isa, plan, images, packed, &x, &mut y, &epilogue, &mut scratch)
+            }
+            Plan::Depthwise(plan) => blocked::depthwise_blocked(
+                team,
+                isa,
+                plan,
+                images,
+                packed,
+                &x,
+                &mut y,
+                &epilogue,
+                &mut scratch,
+            ),
+            Plan::Winograd(plan) => blocked::winograd_blocked(
+                team,
+                isa,
+                plan,
+                images,
+                packed,
+                &x,
+                &mut y,
+                &epilogue,
+                &mut scratch,
+            ),
         }
         cx.buffers.give(scratch);
         bias.into_iter().for_each(|bias| cx.buffers.give(bias));
@@ -398,7 +448,13 @@ mod tests {
         let padded = Some(vec![1, 1, 1, 1]);
         let cases = [
             (conv(), 9, 5, [1, 1], "blocked_product"),
-            (BlockedConv { strides: Some(vec![2, 2]), pads: padded.clone(), ..conv() }, 16, 16, [3, 3], "blocked_product"),
+            (
+                BlockedConv { strides: Some(vec![2, 2]), pads: padded.clone(), ..conv() },
+                16,
+                16,
+                [3, 3],
+                "blocked_product",
+            ),
             (BlockedConv { pads: padded.clone(), ..conv() }, 16, 24, [3, 3], "blocked_winograd_4"),
             (BlockedConv { pads: padded, group: 11, ..conv() }, 1, 11, [3, 3], "blocked_depthwise"),
         ];
@@ -409,7 +465,12 @@ mod tests {
             let recipe = op.algorithm([outs, per_group, kh, kw], Some(&[8, 8])).unwrap();
             assert_eq!(recipe.name(), algorithm);
             let activated = BlockedConv { activation: Some(Activation::HardSwish), ..op };
-            Case::new(activated).input(x).constant(weights).constant(values(&[outs])).tolerance(1e-4, 1e-4).agree();
+            Case::new(activated)
+                .input(x)
+                .constant(weights)
+                .constant(values(&[outs]))
+                .tolerance(1e-4, 1e-4)
+                .agree();
         }
     }
 
