@@ -1,5 +1,6 @@
 //! The schedule of one graph: steps in order, each with its kernel and the places of its operands.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use lehr_kernels::isa::Isa;
 use lehr_ops::cpu::{Kernel, Recipe};
 use lehr_ops::evaluate::at_node;
 use lehr_ops::registry::cpu_op;
-use lehr_tensor::Tensor;
+use lehr_tensor::{Element, Tensor};
 
 use crate::error::CompileError;
 
@@ -135,9 +136,18 @@ impl Places {
             return Source::Slot(self.slot(graph, id));
         };
         *self.by_value.entry(id).or_insert_with(|| {
-            self.constants.push(tensor.clone());
+            self.constants.push(aligned::<f32>(tensor).unwrap_or_else(|| tensor.clone()));
             Source::Const(self.constants.len() - 1)
         })
+    }
+}
+
+/// A copy of a tensor of T whose bytes lie at no multiple of its size, as in files they may: reading it would copy it in
+/// every run.
+fn aligned<T: Element>(tensor: &Tensor) -> Option<Tensor> {
+    match tensor.as_slice::<T>().ok()? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(data) => Tensor::from_vec(tensor.shape(), data).ok(),
     }
 }
 
