@@ -63,7 +63,7 @@ pub struct Execution {
 impl Execution {
     /// The level of optimisation; 1 when nothing was said.
     pub fn level(&self) -> OptLevel {
-        self.optimize.or(OptLevel::O1)
+        self.optimize.or(OptLevel::O2)
     }
 
     /// As options of the library.

@@ -1,6 +1,6 @@
 //! A model file and the way from it to a session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use lehr_graph::diagnostic::{Code, has_errors};
 use lehr_graph::{Diagnostic, Graph, text};
 use lehr_ops::registry::Operators;
 use lehr_passes::bind_shapes::{BindError, Bindings, bind_shapes};
-use lehr_passes::{OptLevel, Options as PassOptions, PassError, Report, pipeline};
-use lehr_runtime::{CompileError, CompileOptions, CompiledModel, Keep, Port, Session, Tier};
+use lehr_passes::{OptLevel, Options as PassOptions, PassError, Report, lowering, pipeline};
+use lehr_runtime::{CompileError, CompileOptions, CompiledModel, Keep, Port, Session, Tier, keep_values};
 use lehr_tensor::Bytes;
 
 use crate::bundle::{self, Bundle, BundleError, Contents, OpenOptions};
@@ -50,7 +50,7 @@ pub struct ModelOptions {
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        Self { optimize: OptLevel::O1, threads: None, keep: Keep::Nothing, isa: None, reference: false }
+        Self { optimize: OptLevel::O2, threads: None, keep: Keep::Nothing, isa: None, reference: false }
     }
 }
 
@@ -297,12 +297,15 @@ impl Model {
     /// [`ModelError::Optimize`], [`ModelError::Compile`].
     pub fn compile(&self, options: &ModelOptions) -> Result<CompiledModel, ModelError> {
         let mut graph = self.graph.clone();
+        let kept = keep_values(&mut graph, &options.keep)?;
         if options.optimize > OptLevel::O0 {
-            let passes = PassOptions { keep: kept_names(&graph, &options.keep), ..PassOptions::default() };
-            pipeline(options.optimize).run(&mut graph, &passes)?;
+            pipeline(options.optimize).run(&mut graph, &PassOptions::default())?;
+        }
+        if !options.reference {
+            lowering().run(&mut graph, &PassOptions::default())?;
         }
         let compile = CompileOptions {
-            keep: options.keep.clone(),
+            kept,
             isa: options.isa,
             threads: options.threads,
             kernels: !options.reference,
@@ -359,14 +362,5 @@ impl Model {
     /// As [`Model::write_onnx`].
     pub fn to_onnx(&self, options: &onnx::WriteOptions) -> Result<Vec<u8>, ModelError> {
         onnx::to_bytes(&self.graph, options).map_err(ModelError::Unusable)
-    }
-}
-
-/// Names of the values that must outlive the passes.
-fn kept_names(graph: &Graph, keep: &Keep) -> BTreeSet<String> {
-    match keep {
-        Keep::Nothing => BTreeSet::new(),
-        Keep::Named(names) => names.iter().cloned().collect(),
-        Keep::All => graph.value_ids().filter_map(|id| graph.value(id).name().map(str::to_owned)).collect(),
     }
 }

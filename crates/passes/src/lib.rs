@@ -48,6 +48,7 @@ pub mod fuse_swish;
 pub mod gather_to_slice;
 pub mod hoist_slices;
 pub mod linear;
+pub mod lower;
 pub mod manager;
 pub mod materialise_shapes;
 pub mod materialise_targets;
@@ -92,6 +93,7 @@ pub mod use_global_pools;
 
 pub use check::Check;
 pub use cost_model::{CostModel, Roofline, Totals};
+pub use lower::lowering;
 pub use manager::{Options, PassManager, Report};
 pub use pass::{Changed, Exactness, OptLevel, Pass, PassCx, PassError, PassInfo};
 pub use pipeline::pipeline;

@@ -29,8 +29,8 @@ pub enum Keep {
 /// How a graph is compiled.
 #[derive(Clone, Debug)]
 pub struct CompileOptions {
-    /// Inner values to give out behind the outputs.
-    pub keep: Keep,
+    /// How many of the last outputs are kept values: see [`keep_values`].
+    pub kept: usize,
     /// Instruction set; `None` takes the best of the machine, or what `LEHR_ISA` says.
     pub isa: Option<Tier>,
     /// Threads; `None` takes one for each physical core. Results do not depend on it.
@@ -48,7 +48,7 @@ pub struct CompileOptions {
 impl Default for CompileOptions {
     fn default() -> Self {
         Self {
-            keep: Keep::Nothing,
+            kept: 0,
             isa: None,
             threads: None,
             kernels: true,
@@ -85,14 +85,13 @@ impl CompiledModel {
     /// Schedules the graph, chooses and binds kernels, packs constant weights.
     ///
     /// # Errors
-    /// [`CompileError`]: nodes in a circle, an unknown value to keep, weights that do not fit, no such instruction set.
-    pub fn new(mut graph: Graph, options: CompileOptions) -> Result<Self, CompileError> {
+    /// [`CompileError`]: nodes in a circle, weights that do not fit, no such instruction set.
+    pub fn new(graph: Graph, options: CompileOptions) -> Result<Self, CompileError> {
         let isa = match options.isa {
             None => Isa::from_env()?,
             Some(tier) => Isa::of(tier).ok_or(CompileError::IsaMissing { tier: tier.name() })?,
         };
-        let regular_outputs = graph.outputs().len();
-        keep_values(&mut graph, &options.keep)?;
+        let regular_outputs = graph.outputs().len().saturating_sub(options.kept);
         let program = Program::new(&graph, isa, options.kernels)?;
         let mut subprograms = HashMap::new();
         for step in &program.steps {
@@ -150,12 +149,16 @@ impl std::fmt::Debug for CompiledModel {
     }
 }
 
-/// Makes kept values outputs, so that nothing treats them specially afterwards.
-fn keep_values(graph: &mut Graph, keep: &Keep) -> Result<(), CompileError> {
+/// Makes kept values the last outputs, so that nothing treats them specially afterwards, and gives how many there are.
+///
+/// # Errors
+/// [`CompileError::UnknownValue`].
+pub fn keep_values(graph: &mut Graph, keep: &Keep) -> Result<usize, CompileError> {
+    let before = graph.outputs().len();
     let mut outputs = graph.outputs().to_vec();
     let mut names: Vec<Arc<str>> = (0..outputs.len()).map(|i| Arc::from(graph.output_name(i))).collect();
     match keep {
-        Keep::Nothing => return Ok(()),
+        Keep::Nothing => return Ok(0),
         Keep::Named(wanted) => {
             for name in wanted {
                 let found = graph.value_ids().find(|&id| graph.value(id).name() == Some(name));
@@ -177,8 +180,9 @@ fn keep_values(graph: &mut Graph, keep: &Keep) -> Result<(), CompileError> {
             }
         }
     }
+    let kept = outputs.len() - before;
     graph.set_named_outputs(outputs, names);
-    Ok(())
+    Ok(kept)
 }
 
 fn compile_subgraphs(

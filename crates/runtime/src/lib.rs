@@ -24,7 +24,7 @@ mod program;
 mod session;
 mod threads;
 
-pub use compile::{CompileOptions, CompiledModel, Keep, Port};
+pub use compile::{CompileOptions, CompiledModel, Keep, Port, keep_values};
 pub use error::{CompileError, FeedError, RunError};
 pub use feeds::Feeds;
 pub use lehr_kernels::isa::{Isa, Tier};

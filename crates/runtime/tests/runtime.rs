@@ -7,7 +7,7 @@ use lehr_graph::{Datum, Dim, Graph, OpRef, Origin, Shape, ValueId, ValueType};
 use lehr_ops::evaluate::Reference;
 use lehr_ops::{abs::Abs, add::Add, r#if::If, relu::Relu};
 use lehr_runtime::{
-    CancelToken, CompileError, CompileOptions, CompiledModel, Feeds, Keep, RunError, Session,
+    CancelToken, CompileError, CompileOptions, CompiledModel, Feeds, Keep, RunError, Session, keep_values,
 };
 use lehr_tensor::{DataType, Tensor};
 
@@ -97,13 +97,17 @@ fn sessions_share_a_model_across_threads() {
 fn kept_values_are_given_out_and_change_nothing() {
     let plain = session(CompileOptions::default()).run(inputs(2, true)).unwrap();
     for keep in [Keep::Named(vec!["sum.out".into(), "x".into()]), Keep::All] {
-        let outputs = session(CompileOptions { keep, ..Default::default() }).run(inputs(2, true)).unwrap();
+        let mut graph = sample();
+        let kept = keep_values(&mut graph, &keep).unwrap();
+        let options = CompileOptions { kept, ..Default::default() };
+        let model = CompiledModel::new(graph, options).unwrap();
+        let outputs = Session::new(Arc::new(model)).run(inputs(2, true)).unwrap();
         assert!(outputs.iter().eq(plain.iter()));
         assert!(outputs.kept().any(|(name, _)| name == "sum.out"));
         assert_eq!(outputs.tensor("sum.out").unwrap().shape(), [2, 512]);
     }
-    let options = CompileOptions { keep: Keep::Named(vec!["nowhere".into()]), ..Default::default() };
-    assert!(matches!(CompiledModel::new(sample(), options), Err(CompileError::UnknownValue { .. })));
+    let nowhere = Keep::Named(vec!["nowhere".into()]);
+    assert!(matches!(keep_values(&mut sample(), &nowhere), Err(CompileError::UnknownValue { .. })));
 }
 
 #[test]

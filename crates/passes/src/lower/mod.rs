@@ -1,0 +1,68 @@
+//! Lowering: from the graph that files describe to the one that runs, in the layouts of the kernels.
+//!
+//! Convolutions become operators on blocked maps (`lehr_ops::lowered`) between a way in and a way out; what follows a way
+//! out is moved in front of it wherever it means the same on blocks, until a way out meets a way in and both fall out.
+//! Then convolutions take up what follows them. Lowered graphs are for this machine's kernels alone: they are not written
+//! to files of other formats, and no other pass sees them.
+
+mod block_concat;
+mod block_elementwise;
+mod block_pools;
+mod block_resize;
+mod block_slices;
+mod blocked_maps;
+mod cancel_blocks;
+mod fuse_activation;
+mod fuse_residual;
+mod lower_conv;
+
+use block_concat::BlockConcat;
+use block_elementwise::BlockElementwise;
+use block_pools::BlockPools;
+use block_resize::BlockResize;
+use block_slices::BlockSlices;
+use cancel_blocks::CancelBlocks;
+use fuse_activation::FuseActivation;
+use fuse_residual::FuseResidual;
+use lower_conv::LowerConv;
+
+use crate::eliminate_dead_code::EliminateDeadCode;
+use crate::eliminate_duplicates::EliminateDuplicates;
+use crate::manager::{PassManager, Stage};
+use crate::rewrite::Rewriter;
+
+/// The passes that lower a graph, whatever the level it was optimised at.
+pub fn lowering() -> PassManager {
+    let stage = |name, passes| Stage { name, passes };
+    PassManager::new(
+        "lowering",
+        vec![
+            stage("convolutions", vec![Box::new(Rewriter(LowerConv))]),
+            stage(
+                "blocks",
+                vec![
+                    Box::new(Rewriter(CancelBlocks)),
+                    Box::new(Rewriter(BlockElementwise)),
+                    Box::new(Rewriter(BlockPools)),
+                    Box::new(Rewriter(BlockResize)),
+                    Box::new(Rewriter(BlockSlices)),
+                    Box::new(Rewriter(BlockConcat)),
+                    // Readers of one value made a way in each.
+                    Box::new(EliminateDuplicates),
+                ],
+            ),
+            stage(
+                "epilogues",
+                vec![
+                    // Before the activations, behind which nothing can be added any more.
+                    Box::new(Rewriter(FuseResidual)),
+                    Box::new(Rewriter(FuseActivation)),
+                    Box::new(EliminateDeadCode),
+                ],
+            ),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests;

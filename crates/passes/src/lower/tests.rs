@@ -1,0 +1,122 @@
+use super::*;
+use crate::check::Check;
+use crate::manager::Options;
+use crate::testing::{graph, text};
+
+/// Weights of a convolution, as a text: small numbers that repeat.
+fn weights(name: &str, shape: [usize; 4]) -> String {
+    let len: usize = shape.iter().product();
+    let numbers: Vec<String> = (0..len).map(|i| format!("{}", (i * 7 % 11) as f32 / 8.0 - 0.5)).collect();
+    let [m, c, h, w] = shape;
+    format!("const %{name} = f32[{m},{c},{h},{w}] [{}] ", numbers.join(", "))
+}
+
+/// The operators of a lowered graph in order; what it computes must stay.
+#[track_caller]
+fn lowered(body: &str) -> Vec<String> {
+    let mut graph = graph(&format!("graph {{ {body} }}"));
+    let check = Check { rtol: 1e-4, atol: 1e-4, ..Check::default() };
+    let options = Options { verify: true, check: Some(check), ..Options::default() };
+    let report = lowering().run(&mut graph, &options).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(report.unchecked, None, "{body}");
+    let order = graph.topological_order().into_iter();
+    order.map(|id| graph.node(id).op().full_name().replace("lehr::", "")).collect()
+}
+
+fn block(middle: &str) -> String {
+    let (a, b) = (weights("a", [24, 16, 1, 1]), weights("b", [16, 24, 1, 1]));
+    format!("input %x: f32[1,16,6,5] {a} {b} {middle} output %y")
+}
+
+#[test]
+fn chains_of_convolutions_stay_in_blocks() {
+    for (middle, inner) in [
+        ("%g = Relu(%h)", vec![]),
+        ("%g = HardSwish(%h)", vec![]),
+        ("const %l = f32[] [0] const %u = f32[] [6] %g = Clip(%h, %l, %u)", vec![]),
+        ("%g = Mish(%h)", vec!["Mish"]),
+        (
+            "const %c = f32[24,1,1] [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24] %g = Mul(%h, %c)",
+            vec!["Mul"],
+        ),
+        ("const %c = f32[] [2] %g = Sub(%c, %h)", vec!["Sub"]),
+        (
+            "%m = GlobalAveragePool(%h) %s = Sigmoid(%m) %g = Mul(%h, %s)",
+            vec!["ReduceMean", "Sigmoid", "Mul"],
+        ),
+        ("%g = MaxPool(%h) {kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]}", vec!["MaxPool"]),
+        ("%g = AveragePool(%h) {kernel_shape = [2, 2]}", vec!["AveragePool"]),
+        ("const %s = f32[4] [1, 1, 2, 2] %g = Resize(%h, _, %s)", vec!["Resize"]),
+        (
+            "const %f = i64[1] [8] const %t = i64[1] [16] const %i = i64[1] [1] %s = Slice(%h, %f, %t, %i) %g = Concat(%s, %x) {axis = 1}",
+            vec!["Slice", "Concat"],
+        ),
+    ] {
+        let body = block(&format!("%h = Conv(%x, %a) {middle} %y = Conv(%g, %b)"));
+        let expected: Vec<&str> = ["ToBlocked", "BlockedConv"]
+            .into_iter()
+            .chain(inner)
+            .chain(["BlockedConv", "FromBlocked"])
+            .collect();
+        let got = lowered(&body);
+        assert_eq!(got, expected, "{middle}");
+    }
+}
+
+#[test]
+fn a_residual_and_the_function_behind_it_belong_to_the_convolution() {
+    let w = weights("w", [16, 24, 3, 3]);
+    let body = block(&format!(
+        "{w} %h = Conv(%x, %a) %f = Relu(%h) %g = Conv(%f, %w) {{pads = [1, 1, 1, 1]}} %r = Add(%g, %x) %s = Relu(%r)
+        %y = Conv(%s, %v)"
+    ))
+    .replace("%y = Conv(%s, %v)", "%t = Conv(%s, %a) %y = Conv(%t, %b)");
+    let expected = ["ToBlocked", "BlockedConv", "BlockedConv", "BlockedConv", "BlockedConv", "FromBlocked"];
+    let mut got = lowered(&body);
+    got.sort();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn channels_that_do_not_fill_blocks() {
+    let (a, b) = (weights("a", [12, 3, 3, 3]), weights("b", [5, 12, 1, 1]));
+    let d = weights("d", [12, 1, 3, 3]);
+    let body = format!(
+        "input %x: f32[2,3,7,9] {a} {b} {d} %h = Conv(%x, %a) {{strides = [2, 2]}}
+        %g = Conv(%h, %d) {{group = 12, pads = [1, 1, 1, 1]}} %s = Sigmoid(%g) %y = Conv(%s, %b) output %y"
+    );
+    let expected = ["ToBlocked", "BlockedConv", "BlockedConv", "BlockedConv", "FromBlocked"];
+    assert_eq!(lowered(&body), expected);
+}
+
+#[test]
+fn symbolic_sizes() {
+    let body = block("%h = Conv(%x, %a) %m = GlobalAveragePool(%h) %g = Mul(%h, %m) %y = Conv(%g, %b)")
+        .replace("f32[1,16,6,5]", "f32[N,16,H,W]");
+    let mut graph = graph(&format!("graph {{ {body} }}"));
+    lowering().run(&mut graph, &Options { verify: true, ..Options::default() }).unwrap();
+    let text = text(&graph);
+    assert_eq!(text.matches("BlockedConv").count(), 2, "{text}");
+    assert_eq!(text.matches("ToBlocked").count() + text.matches("FromBlocked").count(), 2, "{text}");
+}
+
+#[test]
+fn what_it_must_not_touch() {
+    let w = weights("w", [1, 1, 3, 3]);
+    for body in [
+        format!("input %x: f32[1,1,6,5] {w} %y = Conv(%x, %w) output %y"),
+        "input %x: f64[1,1,6,5] const %w = f64[8,1,1,1] [1, 2, 3, 4, 5, 6, 7, 8] %y = Conv(%x, %w) output %y".into(),
+        "input %x: f32[1,8,6,5] input %w: f32[8,8,1,1] %y = Conv(%x, %w) output %y".into(),
+        "input %x: f32[1,8,6] const %w = f32[8,1,1] [1, 2, 3, 4, 5, 6, 7, 8] %y = Conv(%x, %w) {group = 8} output %y".into(),
+    ] {
+        assert_eq!(lowered(&body), ["Conv"]);
+    }
+    // Two channels to a group share no block.
+    let w = weights("w", [8, 2, 1, 1]);
+    assert_eq!(
+        lowered(&format!("input %x: f32[1,8,6,5] {w} %y = Conv(%x, %w) {{group = 4}} output %y")),
+        ["Conv"]
+    );
+}
