@@ -52,6 +52,11 @@ pub(crate) trait F32Simd: Copy {
     fn copysign(self, a: Self::V, b: Self::V) -> Self::V;
     /// Per lane `a < b ? yes : no`.
     fn select_lt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// Asks for the cache line at `p`, which may be any address, to be brought near.
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        let _ = p;
+    }
     /// `2^n` for integral `n` in `-126..=127`; other lanes are unspecified.
     fn exp2_int(self, n: Self::V) -> Self::V;
 
@@ -263,6 +268,11 @@ mod avx2 {
     // accesses are granted by the callers of the unsafe functions.
     impl F32Simd for Avx2 {
         type V = __m256;
+        #[inline(always)]
+        fn prefetch(self, p: *const f32) {
+            // SAFETY: see the impl; a prefetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) };
+        }
         #[inline(always)]
         fn splat(self, x: f32) -> __m256 {
             // SAFETY: see the impl.

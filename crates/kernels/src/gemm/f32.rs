@@ -242,9 +242,10 @@ unsafe fn part(
     scratch: &mut [f32],
 ) {
     let b_panel = sizes.k * NR;
-    let mut row = rows.start;
-    while row < rows.end {
-        let m = M_BLOCK.min(rows.end - row);
+    for index in 0..rows.len().div_ceil(M_BLOCK) {
+        // As even as possible: a block of a few rows would read all of B for little.
+        let stretch = stretch(rows.len(), MR, index, rows.len().div_ceil(M_BLOCK));
+        let (row, m) = (rows.start + stretch.start, stretch.len());
         for k in k_blocks(sizes.k) {
             let a = if a.col_stride == 1 {
                 A::Rows {
@@ -274,7 +275,6 @@ unsafe fn part(
             // SAFETY: the block is a part of what the caller vouches for; `cols.start` is a multiple of NR.
             unsafe { tile.run(&block) };
         }
-        row += m;
     }
 }
 

@@ -198,7 +198,7 @@ pub(crate) fn pack_a_into(
     }
 }
 
-/// Rows of A that are packed (or read) before the next panel of B: such a block of [`K_BLOCK`] columns fills about
-/// half of a 512 KiB second-level cache.
-pub(crate) const M_BLOCK: usize = 20 * MR;
-const _: () = assert!(M_BLOCK * K_BLOCK * 4 <= 256 << 10);
+/// Most rows of A that are packed (or read) before the next panel of B: such a block of [`K_BLOCK`] columns still fits a
+/// 512 KiB second-level cache beside the panels of B.
+pub(crate) const M_BLOCK: usize = 34 * MR;
+const _: () = assert!(M_BLOCK * K_BLOCK * 4 <= 416 << 10);

@@ -6,6 +6,8 @@ use crate::simd::{F32Simd, LANES};
 
 /// Vectors per panel row.
 const PANEL_VECS: usize = NR / LANES;
+/// Steps of K for each cache line of the next panel that a tile asks for: as many tiles ask for all of it.
+const STEPS_PER_LINE: usize = 8;
 
 /// How a block reads A. All distances are in elements.
 #[derive(Clone, Copy)]
@@ -250,23 +252,46 @@ unsafe fn tile<S: F32Simd, const ROWS: usize, const VECTORS: usize, const PACKED
     let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
     let mut a = a;
     let mut b = block.b.wrapping_add(vector / PANEL_VECS * block.b_panel + vector % PANEL_VECS * LANES);
-    for _ in 0..block.k {
-        let mut columns = [simd.splat(0.0); VECTORS];
-        for (v, column) in columns.iter_mut().enumerate() {
-            // SAFETY: panels are readable in full, and a tile never begins behind the last one.
-            *column = unsafe { simd.load(b.add(v / PANEL_VECS * block.b_panel + v % PANEL_VECS * LANES)) };
-        }
-        for (r, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: ROWS rows and k columns of A are readable from here.
-            let x = simd.splat(unsafe { *a.add(r * row_stride) });
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                *sum = simd.fma(x, column, *sum);
-            }
-        }
-        a = a.wrapping_add(k_stride);
-        b = b.wrapping_add(NR);
+    // The first tiles of a panel ask for the next panel, each for a part of it, so that memory is read all the time and
+    // not only while the first tile of a panel waits for it.
+    let lines = block.k / STEPS_PER_LINE;
+    let tile_index = row / MR;
+    let mut ahead = b;
+    if tile_index < STEPS_PER_LINE {
+        ahead = b.wrapping_add(block.b_panel + tile_index * lines * NR);
     }
-    for (r, sums) in sums.iter().enumerate() {
+    let mut left = block.k;
+    while left > 0 {
+        simd.prefetch(ahead);
+        ahead = ahead.wrapping_add(NR);
+        let steps = left.min(STEPS_PER_LINE);
+        left -= steps;
+        for _ in 0..steps {
+            let mut columns = [simd.splat(0.0); VECTORS];
+            for (v, column) in columns.iter_mut().enumerate() {
+                // SAFETY: panels are readable in full, and a tile never begins behind the last one.
+                *column =
+                    unsafe { simd.load(b.add(v / PANEL_VECS * block.b_panel + v % PANEL_VECS * LANES)) };
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: ROWS rows and k columns of A are readable from here.
+                let x = simd.splat(unsafe { *a.add(r * row_stride) });
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = simd.fma(x, column, *sum);
+                }
+            }
+            a = a.wrapping_add(k_stride);
+            b = b.wrapping_add(NR);
+        }
+    }
+    // A copy, for the loops below may index it: that must not keep the sums themselves from living in registers.
+    let mut done = [[simd.splat(0.0); VECTORS]; ROWS];
+    for (done, sums) in done.iter_mut().zip(&sums) {
+        for (done, sum) in done.iter_mut().zip(sums) {
+            *done = *sum;
+        }
+    }
+    for (r, sums) in done.iter().enumerate() {
         for (v, sum) in sums.iter().enumerate() {
             let col = (vector + v) * LANES;
             if col < block.cols {
