@@ -1,5 +1,9 @@
 //! Elementwise `f32` functions.
 
+mod binary;
+
+pub use binary::{BinaryOp, Operand, binary};
+
 use crate::isa::{Isa, SimdOp};
 use crate::math;
 use crate::simd::{F32Simd, LANES};
@@ -67,20 +71,6 @@ pub enum UnaryOp {
         /// Factor of negative values.
         alpha: f32,
     },
-}
-
-/// A function of two values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BinaryOp {
-    /// `a + b`.
-    Add,
-    /// `a - b`.
-    Sub,
-    /// `a * b`.
-    Mul,
-    /// `a / b`.
-    Div,
 }
 
 /// A function on vectors.
@@ -238,173 +228,6 @@ pub(crate) fn unary_in_place_alone(isa: Isa, op: UnaryOp, y: &mut [f32]) {
     unsafe { apply_unary(isa, op, start, start, y.len()) };
 }
 
-/// One side of a binary function.
-#[derive(Clone, Copy)]
-enum Side {
-    /// One value per element.
-    Each(*const f32),
-    /// The same value for all.
-    Splat(f32),
-}
-
-impl Side {
-    /// # Safety
-    /// `i + n` values are readable, `n <= LANES`.
-    #[inline(always)]
-    unsafe fn load<S: F32Simd>(self, s: S, i: usize, n: usize) -> S::V {
-        match self {
-            // SAFETY: granted by the caller.
-            Side::Each(p) => unsafe {
-                if n == LANES { s.load(p.add(i)) } else { s.load_partial(p.add(i), n) }
-            },
-            Side::Splat(x) => s.splat(x),
-        }
-    }
-}
-
-/// `op` over `len` pairs; `y` equals a side or overlaps none.
-struct ZipLoop {
-    op: BinaryOp,
-    a: Side,
-    b: Side,
-    y: *mut f32,
-    len: usize,
-}
-
-impl SimdOp for ZipLoop {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: F32Simd>(self, s: S) {
-        // The operation is chosen outside of the loops.
-        match self.op {
-            BinaryOp::Add => self.each::<S, 0>(s),
-            BinaryOp::Sub => self.each::<S, 1>(s),
-            BinaryOp::Mul => self.each::<S, 2>(s),
-            BinaryOp::Div => self.each::<S, 3>(s),
-        }
-    }
-}
-
-impl ZipLoop {
-    #[inline(always)]
-    fn each<S: F32Simd, const OP: u8>(self, s: S) {
-        let mut i = 0;
-        while i < self.len {
-            let n = LANES.min(self.len - i);
-            // SAFETY: i + n <= len values of both sides and of y are accessible (callers of `zip`).
-            unsafe {
-                let (a, b) = (self.a.load(s, i, n), self.b.load(s, i, n));
-                let x = match OP {
-                    0 => s.add(a, b),
-                    1 => s.sub(a, b),
-                    2 => s.mul(a, b),
-                    _ => s.div(a, b),
-                };
-                if n == LANES { s.store(self.y.add(i), x) } else { s.store_partial(self.y.add(i), n, x) }
-            }
-            i += n;
-        }
-    }
-}
-
-/// `y = op(a, b)`, all of the same shape.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn binary(team: &Team, isa: Isa, op: BinaryOp, a: &[f32], b: &[f32], y: &mut [f32]) {
-    assert!(a.len() == y.len() && b.len() == y.len(), "lengths {} and {} for {}", a.len(), b.len(), y.len());
-    let y = Parts::new(y);
-    for_chunks(team, a.len(), |from, len| {
-        // SAFETY: chunks are disjoint.
-        let y = unsafe { y.get(from, len) };
-        let side = |x: &[f32]| Side::Each(x[from..from + len].as_ptr());
-        isa.dispatch(ZipLoop { op, a: side(a), b: side(b), y: y.as_mut_ptr(), len });
-    });
-}
-
-/// `y = op(y, b)`, both of the same shape.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn binary_in_place(team: &Team, isa: Isa, op: BinaryOp, y: &mut [f32], b: &[f32]) {
-    assert_eq!(b.len(), y.len(), "lengths of the operands");
-    let y = Parts::new(y);
-    for_chunks(team, b.len(), |from, len| {
-        // SAFETY: chunks are disjoint.
-        let y = unsafe { y.get(from, len) };
-        let start = y.as_mut_ptr();
-        let b = Side::Each(b[from..from + len].as_ptr());
-        isa.dispatch(ZipLoop { op, a: Side::Each(start), b, y: start, len });
-    });
-}
-
-/// `y = op(a, b)` with one value `b`.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn binary_scalar(team: &Team, isa: Isa, op: BinaryOp, a: &[f32], b: f32, y: &mut [f32]) {
-    assert_eq!(a.len(), y.len(), "lengths of input and output");
-    let y = Parts::new(y);
-    for_chunks(team, a.len(), |from, len| {
-        // SAFETY: chunks are disjoint.
-        let y = unsafe { y.get(from, len) };
-        let a = Side::Each(a[from..from + len].as_ptr());
-        isa.dispatch(ZipLoop { op, a, b: Side::Splat(b), y: y.as_mut_ptr(), len });
-    });
-}
-
-/// `y = op(a, b)` with one value `a`.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn scalar_binary(team: &Team, isa: Isa, op: BinaryOp, a: f32, b: &[f32], y: &mut [f32]) {
-    assert_eq!(b.len(), y.len(), "lengths of input and output");
-    let y = Parts::new(y);
-    for_chunks(team, b.len(), |from, len| {
-        // SAFETY: chunks are disjoint.
-        let y = unsafe { y.get(from, len) };
-        let b = Side::Each(b[from..from + len].as_ptr());
-        isa.dispatch(ZipLoop { op, a: Side::Splat(a), b, y: y.as_mut_ptr(), len });
-    });
-}
-
-/// `y[o, c, i] = op(a[o, c, i], b[c])` for `a` and `y` of shape `[outer, channels, inner]`, `channels = b.len()`. With
-/// `inner = 1` this adds a row to every row.
-///
-/// # Panics
-/// If the lengths differ or are no multiple of `channels * inner`.
-pub fn binary_channel(
-    team: &Team,
-    isa: Isa,
-    op: BinaryOp,
-    inner: usize,
-    a: &[f32],
-    b: &[f32],
-    y: &mut [f32],
-) {
-    assert_eq!(a.len(), y.len(), "lengths of input and output");
-    if a.is_empty() {
-        return;
-    }
-    let image = b.len().checked_mul(inner).filter(|image| *image > 0 && a.len().is_multiple_of(*image));
-    assert!(image.is_some(), "{} values are not made of {} channels of {inner}", a.len(), b.len());
-    // A row of channels at a time where a channel is one value, else a channel at a time.
-    let row = if inner == 1 { b.len() } else { inner };
-    let rows = a.len() / row;
-    let per_task = if a.len() < ALONE_BELOW { rows } else { CHUNK.div_ceil(row) };
-    let y = Parts::new(y);
-    team.parallel_for(rows.div_ceil(per_task), |task| {
-        for index in task * per_task..rows.min((task + 1) * per_task) {
-            // SAFETY: rows are disjoint.
-            let y = unsafe { y.get(index * row, row) };
-            let a = Side::Each(a[index * row..][..row].as_ptr());
-            let b = if inner == 1 { Side::Each(b.as_ptr()) } else { Side::Splat(b[index % b.len()]) };
-            isa.dispatch(ZipLoop { op, a, b, y: y.as_mut_ptr(), len: row });
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -560,44 +383,6 @@ mod tests {
                         let want = reference(op, f64::from(*x)) as f32;
                         assert!(close(*y, want, 1e-6), "{op:?} of {x}: {y} != {want}");
                     }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn binary_functions_in_all_forms() {
-        let team = Team::new(2);
-        for seed in 0..60 {
-            let mut rng = Rng::new(seed);
-            let (outer, channels) = (1 + rng.below(4), 1 + rng.below(20));
-            let inner = if seed == 7 { 3000 } else { 1 + rng.below(20) * rng.below(2) };
-            let len = outer * channels * inner;
-            let (a, b) = (Guarded::random(&mut rng, len), Guarded::random(&mut rng, len));
-            let row = Guarded::random(&mut rng, channels);
-            for isa in Isa::supported() {
-                for op in [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Div] {
-                    let f = |a: f32, b: f32| match op {
-                        BinaryOp::Add => a + b,
-                        BinaryOp::Sub => a - b,
-                        BinaryOp::Mul => a * b,
-                        BinaryOp::Div => a / b,
-                    };
-                    let check = |name: &str, run: &dyn Fn(&mut [f32]), want: &dyn Fn(usize) -> f32| {
-                        let mut y = a.clone();
-                        run(y.get_mut());
-                        y.assert_guards();
-                        let equal = y.get().iter().enumerate().all(|(i, y)| y.to_bits() == want(i).to_bits());
-                        assert!(equal, "seed {seed}: {op:?} {name}");
-                    };
-                    let (x, z, c) = (a.get(), b.get(), row.get());
-                    check("same", &|y| binary(&team, isa, op, x, z, y), &|i| f(x[i], z[i]));
-                    check("in place", &|y| binary_in_place(&team, isa, op, y, z), &|i| f(x[i], z[i]));
-                    check("scalar", &|y| binary_scalar(&team, isa, op, x, c[0], y), &|i| f(x[i], c[0]));
-                    check("scalar first", &|y| scalar_binary(&team, isa, op, c[0], x, y), &|i| f(c[0], x[i]));
-                    check("channel", &|y| binary_channel(&team, isa, op, inner, x, c, y), &|i| {
-                        f(x[i], c[i / inner % channels])
-                    });
                 }
             }
         }

@@ -45,6 +45,10 @@ pub(crate) trait F32Simd: Copy {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The greater value, `a` of equal ones; NaN where one is.
+    fn maximum(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller value, `a` of equal ones; NaN where one is.
+    fn minimum(self, a: Self::V, b: Self::V) -> Self::V;
     fn sqrt(self, a: Self::V) -> Self::V;
     fn abs(self, a: Self::V) -> Self::V;
     fn neg(self, a: Self::V) -> Self::V;
@@ -176,6 +180,14 @@ macro_rules! portable {
             #[inline(always)]
             fn min(self, a: Self::V, b: Self::V) -> Self::V {
                 zip(a, b, |a, b| if a < b { a } else { b })
+            }
+            #[inline(always)]
+            fn maximum(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| if a >= b || a.is_nan() { a } else { b })
+            }
+            #[inline(always)]
+            fn minimum(self, a: Self::V, b: Self::V) -> Self::V {
+                zip(a, b, |a, b| if a <= b || a.is_nan() { a } else { b })
             }
             #[inline(always)]
             fn sqrt(self, a: Self::V) -> Self::V {
@@ -374,6 +386,17 @@ mod avx2 {
         fn min(self, a: __m256, b: __m256) -> __m256 {
             // SAFETY: see the impl.
             unsafe { _mm256_min_ps(a, b) }
+        }
+        #[inline(always)]
+        fn maximum(self, a: __m256, b: __m256) -> __m256 {
+            // The instruction gives its second operand where one is NaN or both are equal.
+            // SAFETY: see the impl.
+            unsafe { _mm256_blendv_ps(_mm256_max_ps(b, a), b, _mm256_cmp_ps::<_CMP_UNORD_Q>(b, b)) }
+        }
+        #[inline(always)]
+        fn minimum(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe { _mm256_blendv_ps(_mm256_min_ps(b, a), b, _mm256_cmp_ps::<_CMP_UNORD_Q>(b, b)) }
         }
         #[inline(always)]
         fn sqrt(self, a: __m256) -> __m256 {

@@ -60,9 +60,18 @@ impl<const N: usize> Rows<N> {
         self.strides.last().is_some_and(|strides| strides[o] == 1)
     }
 
-    /// Whether operand `o` has every element of the result.
-    pub(crate) fn is_full(&self, o: usize) -> bool {
-        row_major_strides(&self.sizes).iter().zip(&self.strides).all(|(full, own)| *full == own[o])
+    /// Sizes and strides of operand `o` alone, outermost first; 0 is the stride of axes that repeat it.
+    pub(crate) fn axes_of(&self, o: usize) -> Vec<(usize, usize)> {
+        let mut axes: Vec<(usize, usize)> = Vec::with_capacity(self.sizes.len());
+        for (&size, strides) in self.sizes.iter().zip(&self.strides) {
+            match axes.last_mut() {
+                Some((outer, stride)) if *stride == strides[o] * size => {
+                    (*outer, *stride) = (*outer * size, strides[o]);
+                }
+                _ => axes.push((size, strides[o])),
+            }
+        }
+        axes
     }
 
     /// Calls `body(piece, places)` for pieces of rows of `y`, in parallel; operand `o` starts at `places[o]`.

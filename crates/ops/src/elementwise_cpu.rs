@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use lehr_graph::{OpError, Signature};
-use lehr_kernels::elementwise::{self, BinaryOp, UnaryOp};
+use lehr_kernels::elementwise::{self, BinaryOp, Operand, UnaryOp};
 use lehr_tensor::{DataType, Tensor};
 
 use crate::broadcast_rows::Rows;
@@ -121,95 +121,76 @@ fn most_elements(cx: &RunCx<'_>) -> usize {
     cx.environment.max_value_bytes() / size_of::<f32>()
 }
 
-fn run_arithmetic(cx: &mut RunCx<'_>, op: BinaryOp) -> Result<(), OpError> {
-    let (a, b) = (cx.tensor(0)?, cx.tensor(1)?);
-    let rows = Rows::new([a.shape(), b.shape()], most_elements(cx))?;
-    let commutes = matches!(op, BinaryOp::Add | BinaryOp::Mul);
-    let same = a.len() == rows.len && b.len() == rows.len;
-    let y = if same && cx.is_dying(0) {
-        arithmetic_in_place(cx, op, 0, 1)?
-    } else if same && commutes && cx.is_dying(1) {
-        arithmetic_in_place(cx, op, 1, 0)?
-    } else {
-        let (a, b) = (a.as_slice::<f32>()?, b.as_slice::<f32>()?);
-        let mut y = cx.buffers.take(rows.len);
-        match broadcast_forms(&rows, commutes) {
-            Some((0, form)) => with_small(cx, op, form, &a, &b, &mut y),
-            Some((_, form)) => with_small(cx, op, form, &b, &a, &mut y),
-            None => by_pieces(cx, op, &rows, &a, &b, &mut y),
-        }
-        y
+/// Applies `op` to the broadcast inputs 0 and 1.
+pub(crate) fn run_arithmetic(cx: &mut RunCx<'_>, op: BinaryOp) -> Result<(), OpError> {
+    let rows = Rows::new([cx.tensor(0)?.shape(), cx.tensor(1)?.shape()], most_elements(cx))?;
+    let forms = [Form::of(&rows, 0), Form::of(&rows, 1)];
+    let target = (0..2).find(|&o| cx.is_dying(o) && forms[o] == Some(Form::Each) && forms[1 - o].is_some());
+    let mut y = match target {
+        Some(target) => cx.take_f32(target)?,
+        None => cx.buffers.take(rows.len),
     };
+    let values = |o: usize| match target {
+        Some(target) if target == o => Ok(Cow::default()),
+        _ => Ok::<_, OpError>(cx.tensor(o)?.as_slice::<f32>()?),
+    };
+    let (a, b) = (values(0)?, values(1)?);
+    let operand = |o: usize, values| match target {
+        Some(target) if target == o => Some(Operand::Target),
+        _ => forms[o].map(|form| form.operand(values)),
+    };
+    match operand(0, &a).zip(operand(1, &b)) {
+        Some((a, b)) => elementwise::binary(cx.team, cx.isa, op, a, b, &mut y),
+        None => by_pieces(cx, op, &rows, &a, &b, &mut y),
+    }
+    drop((a, b));
     cx.set(0, Tensor::from_vec(&rows.shape, y)?);
     Ok(())
 }
 
-fn arithmetic_in_place(
-    cx: &mut RunCx<'_>,
-    op: BinaryOp,
-    target: usize,
-    other: usize,
-) -> Result<Vec<f32>, OpError> {
-    let mut y = cx.take_f32(target)?;
-    let other = cx.tensor(other)?.as_slice::<f32>()?;
-    elementwise::binary_in_place(cx.team, cx.isa, op, &mut y, &other);
-    Ok(y)
-}
-
-/// How the smaller operand lies under the full one.
+/// How an operand lies under the result.
+#[derive(Clone, Copy, PartialEq)]
 enum Form {
-    Same,
-    Scalar,
-    Channel { inner: usize },
+    Each,
+    One,
+    Rows { run: usize, times: usize },
 }
 
-/// Which operand is full, and the form of the other; `None` when there is no such form.
-fn broadcast_forms(rows: &Rows<2>, commutes: bool) -> Option<(usize, Form)> {
-    let form = |small: usize| {
-        let strides: Vec<usize> = rows.strides.iter().map(|s| s[small]).collect();
-        match (rows.sizes.as_slice(), strides.as_slice()) {
-            ([_], [1]) => Some(Form::Same),
-            ([_], [0]) => Some(Form::Scalar),
-            ([_, _], [0, 1]) => Some(Form::Channel { inner: 1 }),
-            ([_, inner], [1, 0]) | ([_, _, inner], [0, 1, 0]) => Some(Form::Channel { inner: *inner }),
+impl Form {
+    /// The form of operand `o`; `None` when it has none of them.
+    fn of(rows: &Rows<2>, o: usize) -> Option<Self> {
+        match *rows.axes_of(o) {
+            [(_, 1)] => Some(Self::Each),
+            [(_, 0)] => Some(Self::One),
+            [(times, 0), (run, 1)] => Some(Self::Rows { run, times }),
+            [(_, 1), (times, 0)] | [(_, 0), (_, 1), (times, 0)] => Some(Self::Rows { run: 1, times }),
+            [(_, step), (times, 0), (run, 1)] | [(_, 0), (_, step), (times, 0), (run, 1)] if step == run => {
+                Some(Self::Rows { run, times })
+            }
             _ => None,
         }
-    };
-    let full_first = if rows.is_full(0) { form(1).map(|f| (0, f)) } else { None };
-    full_first.or_else(|| if commutes && rows.is_full(1) { form(0).map(|f| (1, f)) } else { None })
-}
+    }
 
-fn with_small(cx: &RunCx<'_>, op: BinaryOp, form: Form, full: &[f32], small: &[f32], y: &mut [f32]) {
-    match (form, small) {
-        (Form::Scalar, &[small]) => elementwise::binary_scalar(cx.team, cx.isa, op, full, small, y),
-        (Form::Channel { inner }, _) => {
-            elementwise::binary_channel(cx.team, cx.isa, op, inner, full, small, y);
+    fn operand(self, values: &[f32]) -> Operand<'_> {
+        match (self, values) {
+            (Self::One, &[value]) => Operand::One(value),
+            (Self::Rows { run, times }, _) => Operand::Rows { values, run, times },
+            _ => Operand::Each(values),
         }
-        _ => elementwise::binary(cx.team, cx.isa, op, full, small, y),
     }
 }
 
 fn by_pieces(cx: &RunCx<'_>, op: BinaryOp, rows: &Rows<2>, a: &[f32], b: &[f32], y: &mut [f32]) {
+    let moves = [rows.advances(0), rows.advances(1)];
     let (team, isa) = (cx.team, cx.isa);
-    let (a_moves, b_moves) = (rows.advances(0), rows.advances(1));
     rows.for_pieces(team, y, |y, [at_a, at_b]| {
-        let (a, b) = (&a[at_a..], &b[at_b..]);
-        match (a_moves, b_moves) {
-            (true, true) => elementwise::binary(team, isa, op, &a[..y.len()], &b[..y.len()], y),
-            (true, false) => elementwise::binary_scalar(team, isa, op, &a[..y.len()], b[0], y),
-            // Some operand advances in every axis.
-            (false, _) => elementwise::scalar_binary(team, isa, op, a[0], &b[..y.len()], y),
-        }
+        let (a, b) = (piece(moves[0], &a[at_a..], y.len()), piece(moves[1], &b[at_b..], y.len()));
+        elementwise::binary(team, isa, op, a, b, y);
     });
 }
 
-/// A plain function of two broadcast operands.
-pub(crate) struct ZipKernel<F>(pub F);
-
-impl<F: Fn(f32, f32) -> f32 + Send + Sync> Kernel for ZipKernel<F> {
-    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
-        run_zip(cx, &self.0)
-    }
+fn piece(moves: bool, values: &[f32], len: usize) -> Operand<'_> {
+    if moves { Operand::Each(&values[..len]) } else { Operand::One(values[0]) }
 }
 
 /// Applies `f` to the broadcast inputs 0 and 1.
@@ -293,6 +274,7 @@ mod tests {
     use crate::add::Add;
     use crate::div::Div;
     use crate::max::Max;
+    use crate::min::Min;
     use crate::mul::Mul;
     use crate::sub::Sub;
     use crate::testing::{Case, f32s};
@@ -316,7 +298,7 @@ mod tests {
 
     #[test]
     fn every_form_of_broadcasting() {
-        let shapes: [(&[usize], &[usize]); 14] = [
+        let shapes: [(&[usize], &[usize]); 19] = [
             (&[], &[]),
             (&[3], &[]),
             (&[], &[2, 3]),
@@ -331,6 +313,11 @@ mod tests {
             (&[5, 40], &[40]),
             (&[2, 20_001], &[1]),
             (&[2, 1, 10_001], &[3, 1]),
+            (&[1, 3, 50, 40, 8], &[1, 3, 1, 1, 8]),
+            (&[2, 3, 5, 4, 8], &[1, 3, 1, 1, 8]),
+            (&[3, 1, 1, 8], &[2, 3, 5, 4, 8]),
+            (&[2, 1, 5, 1, 8], &[2, 3, 5, 4, 8]),
+            (&[2, 3, 5, 4], &[1, 3, 1, 1]),
         ];
         for (a, b) in shapes {
             let operands = [sample(a, 3), sample(b, 5)];
@@ -339,6 +326,7 @@ mod tests {
             check(Mul {}, &operands);
             check(Div {}, &operands);
             check(Max {}, &operands);
+            check(Min {}, &operands);
             for condition in [a, b] {
                 let len: usize = condition.iter().product();
                 let c = Tensor::from_vec(condition, (0..len).map(|i| i % 3 == 0).collect()).unwrap();

@@ -1,9 +1,10 @@
 //! `Min`: <https://onnx.ai/onnx/operators/onnx__Min.html>
 
 use lehr_graph::{EvalCx, InferCx, Op, OpError, declare_op};
+use lehr_kernels::elementwise::BinaryOp;
 
 use crate::elementwise::{Binary, infer_broadcast};
-use crate::elementwise_cpu::{ZipKernel, cpu_op, two_f32};
+use crate::elementwise_cpu::{ArithmeticKernel, cpu_op, two_f32};
 use crate::variadic::{eval_fold, infer_known_fold};
 
 declare_op! {
@@ -30,7 +31,7 @@ impl Op for Min {
     }
 }
 
-cpu_op!(Min, two_f32, |_op| ZipKernel(|a: f32, b: f32| if a <= b || a.is_nan() { a } else { b }));
+cpu_op!(Min, two_f32, |_op| ArithmeticKernel(BinaryOp::Min));
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,12 @@
 //! `PRelu`: <https://onnx.ai/onnx/operators/onnx__PRelu.html>
 
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, Shape, declare_op};
+use lehr_kernels::elementwise::BinaryOp;
 use lehr_tensor::broadcast_shapes;
 
 use crate::cpu::{Kernel, RunCx};
 use crate::elementwise::{Binary, binary, common_dtype};
-use crate::elementwise_cpu::{cpu_op, run_zip, two_f32};
+use crate::elementwise_cpu::{cpu_op, run_arithmetic, two_f32};
 use crate::formula::Formula;
 use crate::unsqueeze::Unsqueeze;
 
@@ -96,7 +97,7 @@ impl Kernel for PReluKernel {
                 x.shape()
             )));
         }
-        run_zip(cx, &|x: f32, slope: f32| if x < 0.0 { slope * x } else { x })
+        run_arithmetic(cx, BinaryOp::PRelu)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `SwiGLU`: <https://onnx.ai/onnx/operators/onnx__SwiGLU.html>
 
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
-use lehr_kernels::elementwise::{BinaryOp, UnaryOp, binary_in_place, unary_in_place};
+use lehr_kernels::elementwise::{self, BinaryOp, Operand, UnaryOp};
 
 use lehr_tensor::Tensor;
 
@@ -69,9 +69,9 @@ impl Kernel for SwiGluKernel {
             return Err(OpError::shape(format!("input 1: expected shape {a:?}, as input 0, got {b:?}")));
         }
         let mut y = cx.take_f32(0)?;
-        unary_in_place(cx.team, cx.isa, UnaryOp::Swish { alpha: self.alpha }, &mut y);
+        elementwise::unary_in_place(cx.team, cx.isa, UnaryOp::Swish { alpha: self.alpha }, &mut y);
         let b = cx.tensor(1)?.as_slice::<f32>()?;
-        binary_in_place(cx.team, cx.isa, BinaryOp::Mul, &mut y, &b);
+        elementwise::binary(cx.team, cx.isa, BinaryOp::Mul, Operand::Target, Operand::Each(&b), &mut y);
         cx.set(0, Tensor::from_vec(&a, y)?);
         Ok(())
     }
