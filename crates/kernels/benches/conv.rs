@@ -5,9 +5,9 @@
 use std::time::Instant;
 
 use lehr_kernels::blocked::{
-    BlockedConv, BlockedDepthwise, BlockedEpilogue, BlockedWinograd, WinogradTile, conv_blocked,
-    conv_blocked_scratch_len, depthwise_blocked, depthwise_blocked_scratch_len, winograd_blocked,
-    winograd_blocked_scratch_len,
+    BlockedConv, BlockedDepthwise, BlockedEpilogue, BlockedInput, BlockedWinograd, WinogradTile,
+    conv_blocked, conv_blocked_scratch_len, depthwise_blocked, depthwise_blocked_scratch_len,
+    winograd_blocked, winograd_blocked_scratch_len,
 };
 use lehr_kernels::conv::{ConvEpilogue, ConvParams, ConvShape, PackedConv, conv2d, conv2d_scratch_len};
 use lehr_kernels::{Isa, Team};
@@ -110,7 +110,8 @@ fn measure_blocked(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
     let Ok(packed) = conv.pack(&values(shape.weight_len())) else { return 0.0 };
     let mut scratch = vec![0.0; conv_blocked_scratch_len(team, &conv)];
     best(shape, || {
-        conv_blocked(team, isa, &conv, 1, packed.as_slice(), &input, &mut output, &epilogue, &mut scratch)
+        let input = BlockedInput { maps: &input, factors: None };
+        conv_blocked(team, isa, &conv, 1, packed.as_slice(), input, &mut output, &epilogue, &mut scratch)
     })
 }
 

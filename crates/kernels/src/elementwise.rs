@@ -318,6 +318,8 @@ mod tests {
                     let want = reference(op, f64::from(*x));
                     let error = if op == UnaryOp::Erf && !x.is_nan() {
                         (f64::from(*y) - want).abs() / 5e-8
+                    } else if op == UnaryOp::Sigmoid && *x < -88.0 {
+                        (f64::from(*y) - want).abs() / 1.05e-39
                     } else {
                         ulps(*y, want)
                     };

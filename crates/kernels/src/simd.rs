@@ -63,6 +63,8 @@ pub(crate) trait F32Simd: Copy {
     }
     /// `2^n` for integral `n` in `-126..=127`; other lanes are unspecified.
     fn exp2_int(self, n: Self::V) -> Self::V;
+    /// `2^n` for `n + 1.5 * 2^23` with integral `n` in `-126..=127`; other lanes are unspecified.
+    fn exp2_shifted(self, n: Self::V) -> Self::V;
 
     /// Lane `i` of row `j` becomes lane `j` of row `i`.
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
@@ -220,6 +222,10 @@ macro_rules! portable {
             #[inline(always)]
             fn exp2_int(self, n: Self::V) -> Self::V {
                 n.map(|n| f32::from_bits(((n as i32).wrapping_add(127) as u32) << 23))
+            }
+            #[inline(always)]
+            fn exp2_shifted(self, n: Self::V) -> Self::V {
+                n.map(|n| f32::from_bits((n.to_bits() << 23).wrapping_add(127 << 23)))
             }
         }
     };
@@ -466,6 +472,14 @@ mod avx2 {
             unsafe {
                 let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
                 _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+            }
+        }
+        #[inline(always)]
+        fn exp2_shifted(self, n: __m256) -> __m256 {
+            // SAFETY: see the impl.
+            unsafe {
+                let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
+                _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23)))
             }
         }
     }

@@ -6,12 +6,12 @@
 
 use std::ops::Range;
 
+use super::finish::Finish;
 use super::tile::{self, NARROW, Segments, Tile, WIDE};
-use super::{BLOCK, BlockedEpilogue, Maps, part};
+use super::{BLOCK, BlockedEpilogue, BlockedInput, Maps, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
-use crate::gemm::Activation;
 use crate::isa::{Isa, SimdOp};
 use crate::scratch::AlignedVec;
 use crate::simd::F32Simd;
@@ -135,8 +135,14 @@ impl BlockedConv {
         pixels.div_ceil(pixels.div_ceil(most))
     }
 
-    fn scratch_each(&self) -> usize {
+    /// Gathered pixels.
+    fn gathered_len(&self) -> usize {
         if self.pointwise { 0 } else { self.chunk() * (self.depth() + SPREAD) }
+    }
+
+    /// Gathered pixels, and a panel of weights times factors of the input.
+    fn scratch_each(&self) -> usize {
+        self.gathered_len() + 2 * BLOCK * self.depth()
     }
 }
 
@@ -177,16 +183,21 @@ pub fn conv_blocked(
     conv: &BlockedConv,
     images: usize,
     packed: &[f32],
-    input: &[f32],
+    input: BlockedInput<'_>,
     output: &mut [f32],
     epilogue: &BlockedEpilogue<'_>,
     scratch: &mut [f32],
 ) {
     let (shape, from, to) = (&conv.shape, conv.input, conv.output);
+    let BlockedInput { maps: input, factors } = input;
     assert_eq!(Some(packed.len()), packed_len(shape), "packed weights of another shape");
     assert!(input.len() >= images * from.len(), "input of {}, expected {}", input.len(), images * from.len());
     assert!(output.len() >= images * to.len(), "output of {}, expected {}", output.len(), images * to.len());
     epilogue.assert_covers(to.blocks() * BLOCK, images * to.len());
+    if let Some(factors) = factors {
+        let lanes = images * from.blocks() * BLOCK;
+        assert!(factors.len() >= lanes, "{} factors for {lanes} lanes of input channels", factors.len());
+    }
     let scratch_each = conv.scratch_each();
     assert!(scratch.len() >= scratch_each * team.threads(), "scratch of {}", scratch.len());
     let (output, scratch) = (Parts::new(output), Parts::new(scratch));
@@ -199,22 +210,19 @@ pub fn conv_blocked(
             conv,
             packed,
             input,
+            factors: factors.map(|factors| {
+                let blocks = group_blocks(shape);
+                &factors[(image * from.blocks() + group * blocks) * BLOCK..][..blocks * BLOCK]
+            }),
             output,
             epilogue,
             image,
             group,
-            pixels: pixels.clone(),
-            blocks: blocks.clone(),
+            pixels,
+            blocks,
             scratch,
+            isa,
         });
-        if let Activation::Unary(op) = epilogue.activation {
-            for block in blocks {
-                let block = group * shape.group_out() / BLOCK + block;
-                let start = image * to.len() + block * to.plane() + pixels.start * BLOCK;
-                // SAFETY: tasks are disjoint in images, blocks or pixels.
-                unary_in_place_alone(isa, op, unsafe { output.get(start, pixels.len() * BLOCK) });
-            }
-        }
     };
     if shape.macs().saturating_mul(images) < ALONE_BELOW {
         return (0..cut.tasks()).for_each(|task| body(0, task));
@@ -278,6 +286,8 @@ struct Chunk<'a> {
     conv: &'a BlockedConv,
     packed: &'a [f32],
     input: &'a [f32],
+    /// Of the group's input channels.
+    factors: Option<&'a [f32]>,
     output: Parts<'a, f32>,
     epilogue: &'a BlockedEpilogue<'a>,
     image: usize,
@@ -285,6 +295,7 @@ struct Chunk<'a> {
     pixels: Range<usize>,
     blocks: Range<usize>,
     scratch: &'a mut [f32],
+    isa: Isa,
 }
 
 /// A stretch of output pixels whose inputs are a constant step apart.
@@ -311,9 +322,11 @@ impl SimdOp for Chunk<'_> {
         for block in self.blocks.clone().step_by(2) {
             let weights = &self.packed[(first + block) * panel_len..];
             if block + 1 < self.blocks.end {
-                self.panel::<S, 2>(s, first + block, &weights[..2 * panel_len]);
+                let weights = self.scaled::<S, 2>(s, &weights[..2 * panel_len]);
+                self.panel::<S, 2>(s, first + block, weights);
             } else {
-                self.panel::<S, 1>(s, first + block, &weights[..panel_len]);
+                let weights = self.scaled::<S, 1>(s, &weights[..panel_len]);
+                self.panel::<S, 1>(s, first + block, weights);
             }
         }
     }
@@ -329,11 +342,33 @@ impl Chunk<'_> {
         &self.input[start..start + group_blocks(shape) * maps.plane()]
     }
 
-    /// VECTORS output blocks from `block`.
+    /// A panel of weights, times the factors of the input if it has some; then they are in scratch.
     #[inline(always)]
-    fn panel<S: F32Simd, const VECTORS: usize>(&self, s: S, block: usize, weights: &[f32]) {
+    fn scaled<S: F32Simd, const VECTORS: usize>(&mut self, s: S, weights: &[f32]) -> *const f32 {
+        let Some(factors) = self.factors else { return weights.as_ptr() };
+        let out = &mut self.scratch[self.conv.gathered_len()..][..weights.len()];
+        let rows = weights.chunks_exact(VECTORS * BLOCK).zip(out.chunks_exact_mut(VECTORS * BLOCK));
+        for ((row, out), &factor) in rows.zip(factors.iter().cycle()) {
+            let factor = s.splat(factor);
+            for v in 0..VECTORS {
+                // SAFETY: rows of VECTORS blocks.
+                unsafe {
+                    s.store(
+                        out.as_mut_ptr().add(v * BLOCK),
+                        s.mul(factor, s.load(row.as_ptr().add(v * BLOCK))),
+                    );
+                }
+            }
+        }
+        out.as_ptr()
+    }
+
+    /// VECTORS output blocks from `block`, with a panel of weights.
+    #[inline(always)]
+    fn panel<S: F32Simd, const VECTORS: usize>(&self, s: S, block: usize, weights: *const f32) {
         let conv = self.conv;
         let maps = conv.output;
+        let (finish, left) = Finish::of(self.epilogue.activation);
         let most = if VECTORS == 1 { NARROW } else { WIDE };
         let start = self.image * maps.len() + block * maps.plane();
         let source = self.source().as_ptr();
@@ -344,10 +379,10 @@ impl Chunk<'_> {
             step,
             segments: Segments::List(&conv.segments),
             depth: BLOCK,
-            weights: weights.as_ptr(),
+            weights,
             bias: self.epilogue.bias.map(|bias| bias[block * BLOCK..(block + VECTORS) * BLOCK].as_ptr()),
             residual: None,
-            clamp: self.epilogue.activation.clamp(),
+            finish,
             output: self.output.as_ptr(),
             plane: maps.plane(),
         };
@@ -386,6 +421,13 @@ impl Chunk<'_> {
                 // weights; windows of pixels in place lie inside the source (`stretch`), those of others in the scratch.
                 unsafe { tile::run::<S, VECTORS>(s, &tile, part.len()) };
             }
+        }
+        let Some(op) = left else { return };
+        // While the panel is in the first-level cache.
+        for block in 0..VECTORS {
+            let at = start + block * maps.plane() + self.pixels.start * BLOCK;
+            // SAFETY: tasks are disjoint in images, blocks or pixels.
+            unary_in_place_alone(self.isa, op, unsafe { self.output.get(at, self.pixels.len() * BLOCK) });
         }
     }
 
@@ -499,6 +541,7 @@ mod tests {
     use super::*;
     use crate::conv::{ConvEpilogue, ConvParams, conv_direct};
     use crate::elementwise::UnaryOp;
+    use crate::gemm::Activation;
     use crate::testing::{Guarded, Rng, close};
 
     fn random_shape(rng: &mut Rng) -> Option<ConvShape<2>> {
@@ -547,6 +590,13 @@ mod tests {
                 1 => Activation::Clip { low: -0.5, high: 2.0 },
                 _ => Activation::Unary(UnaryOp::Neg),
             };
+            let factors = Guarded::random(&mut rng, p.batch * from.blocks() * BLOCK);
+            let scaled: Vec<f32> = (plain.get().iter().enumerate())
+                .map(|(i, x)| {
+                    let (plane, channels) = (i / from.pixels(), p.in_channels);
+                    x * factors.get()[plane / channels * from.blocks() * BLOCK + plane % channels]
+                })
+                .collect();
             let mut want = residual.get().to_vec();
             let epilogue = ConvEpilogue { bias: Some(bias.get()), beta: 1.0, activation };
             conv_direct(
@@ -554,7 +604,7 @@ mod tests {
                 Isa::at_most(crate::Tier::Scalar),
                 &shape,
                 weights.get(),
-                plain.get(),
+                &scaled,
                 &mut want,
                 &epilogue,
             );
@@ -579,7 +629,7 @@ mod tests {
                         &conv,
                         p.batch,
                         packed.as_slice(),
-                        input.get(),
+                        BlockedInput { maps: input.get(), factors: Some(factors.get()) },
                         output.get_mut(),
                         &epilogue,
                         scratch.get_mut(),

@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
+use super::finish::Finish;
 use super::{BLOCK, BlockedEpilogue, Maps};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
-use crate::gemm::Activation;
 use crate::isa::{Isa, SimdOp};
 use crate::scratch::AlignedVec;
 use crate::simd::F32Simd;
@@ -123,6 +123,7 @@ pub fn depthwise_blocked(
     let rows = TASK.div_ceil(row_macs.max(1)).next_multiple_of(ROWS).min(out_h);
     let bands = out_h.div_ceil(rows);
     let output = Parts::new(output);
+    let (finish, left) = Finish::of(epilogue.activation);
     let body = |task: usize| {
         let (plane, band) = (task / bands, task % bands);
         let rows = band * rows..out_h.min((band + 1) * rows);
@@ -138,11 +139,11 @@ pub fn depthwise_blocked(
             weights: &packed[block * depthwise.shape.taps() * BLOCK..],
             bias: epilogue.bias.map(|bias| &bias[block * BLOCK..][..BLOCK]),
             residual: epilogue.residual.map(|residual| &residual[start..start + len]),
-            clamp: epilogue.activation.clamp(),
+            finish,
             rows,
             output: &mut *output,
         });
-        if let Activation::Unary(op) = epilogue.activation {
+        if let Some(op) = left {
             unary_in_place_alone(isa, op, output);
         }
     };
@@ -161,7 +162,7 @@ struct Band<'a> {
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
     residual: Option<&'a [f32]>,
-    clamp: Option<(f32, f32)>,
+    finish: Finish,
     rows: Range<usize>,
     output: &'a mut [f32],
 }
@@ -297,14 +298,7 @@ impl Band<'_> {
                 }
             }
         }
-        if let Some((low, high)) = self.clamp {
-            let (low, high) = (s.splat(low), s.splat(high));
-            for sums in &mut sums {
-                for sum in sums {
-                    *sum = s.min(high, s.max(low, *sum));
-                }
-            }
-        }
+        self.finish.apply(s, &mut sums);
         for (n, sums) in sums.iter().enumerate() {
             for (i, sum) in sums.iter().enumerate() {
                 let to = self.output.as_mut_ptr().wrapping_add(at + (n * out_w + i) * BLOCK);
@@ -353,9 +347,9 @@ impl Band<'_> {
             // SAFETY: eight values.
             sum = s.add(sum, unsafe { s.load(residual[at..at + BLOCK].as_ptr()) });
         }
-        if let Some((low, high)) = self.clamp {
-            sum = s.min(s.splat(high), s.max(s.splat(low), sum));
-        }
+        let mut sums = [[sum]];
+        self.finish.apply(s, &mut sums);
+        let [[sum]] = sums;
         // SAFETY: eight values.
         unsafe { s.store(self.output[at..at + BLOCK].as_mut_ptr(), sum) };
     }
@@ -421,6 +415,7 @@ mod tests {
     use crate::blocked::{from_blocked, to_blocked};
     use crate::conv::{ConvEpilogue, ConvParams, conv_direct};
     use crate::elementwise::UnaryOp;
+    use crate::gemm::Activation;
     use crate::testing::{Guarded, Rng, close};
 
     fn random_shape(rng: &mut Rng) -> Option<ConvShape<2>> {

@@ -8,6 +8,7 @@
 
 mod conv;
 mod depthwise;
+mod finish;
 mod layout;
 mod tile;
 mod winograd;
@@ -80,6 +81,15 @@ impl Maps {
     pub fn len(self) -> usize {
         self.blocks() * self.plane
     }
+}
+
+/// What a convolution reads.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockedInput<'a> {
+    /// All images.
+    pub maps: &'a [f32],
+    /// What the channels are multiplied by: lanes of all images.
+    pub factors: Option<&'a [f32]>,
 }
 
 /// `activation(sums + bias + residual)`. The default is the plain sums.

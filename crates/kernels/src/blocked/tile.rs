@@ -6,6 +6,7 @@
 //! Algorithm", 2019.
 
 use super::BLOCK;
+use super::finish::Finish;
 use crate::simd::F32Simd;
 
 /// Most pixels of a tile that is two blocks wide: twelve sums, two weights and a pixel fill sixteen registers.
@@ -40,7 +41,7 @@ pub(super) struct Tile<'a> {
     pub bias: Option<*const f32>,
     /// Like `output`.
     pub residual: Option<*const f32>,
-    pub clamp: Option<(f32, f32)>,
+    pub finish: Finish,
     /// First pixel of the output; pixels are next to each other.
     pub output: *mut f32,
     /// From a block of the output to the next one.
@@ -118,15 +119,7 @@ unsafe fn sum<S: F32Simd, const ROWS: usize, const VECTORS: usize>(s: S, tile: &
             }
         }
     }
-    if let Some((low, high)) = tile.clamp {
-        let (low, high) = (s.splat(low), s.splat(high));
-        // Not flattened: that would keep the sums in memory instead of registers.
-        for sums in &mut sums {
-            for sum in sums {
-                *sum = s.min(high, s.max(low, *sum));
-            }
-        }
-    }
+    tile.finish.apply(s, &mut sums);
     for (row, sums) in sums.iter().enumerate() {
         for (v, sum) in sums.iter().enumerate() {
             // SAFETY: granted by the caller.

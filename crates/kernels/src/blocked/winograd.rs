@@ -9,12 +9,12 @@
 use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 use std::ops::Range;
 
+use super::finish::Finish;
 use super::tile::{self, NARROW, Segments, Tile, WIDE};
 use super::{BLOCK, BlockedEpilogue, Maps, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
-use crate::gemm::Activation;
 use crate::isa::{Isa, SimdOp};
 use crate::scratch::AlignedVec;
 use crate::simd::F32Simd;
@@ -445,7 +445,7 @@ impl Tiles<'_> {
                     weights: weights[matrix * depth * width..].as_ptr(),
                     bias: None,
                     residual: None,
-                    clamp: None,
+                    finish: Finish::Nothing,
                     output: to[rows.start * BLOCK..].as_mut_ptr(),
                     plane: tile_plane,
                 };
@@ -470,7 +470,7 @@ impl Tiles<'_> {
             None => s.splat(0.0),
         };
         let residual = self.epilogue.residual.map(|residual| &residual[start..start + maps.plane()]);
-        let clamp = self.epilogue.activation.clamp().map(|(low, high)| (s.splat(low), s.splat(high)));
+        let (finish, left) = Finish::of(self.epilogue.activation);
         for (index, tile) in self.tiles.clone().enumerate() {
             let from = self.products[out % 2 * tile_plane + index * BLOCK..].as_ptr();
             let mut rows = [[s.splat(0.0); MOST]; MOST];
@@ -492,14 +492,14 @@ impl Tiles<'_> {
                         // SAFETY: eight values.
                         value = s.add(value, unsafe { s.load(residual[at..at + BLOCK].as_ptr()) });
                     }
-                    if let Some((low, high)) = clamp {
-                        value = s.min(high, s.max(low, value));
-                    }
+                    let mut sums = [[value]];
+                    finish.apply(s, &mut sums);
+                    let [[value]] = sums;
                     // SAFETY: tiles of different tasks are disjoint; the pixel lies inside the plane.
                     unsafe { s.store(self.output.get(start + at, BLOCK).as_mut_ptr(), value) };
                 }
             }
-            if let Activation::Unary(op) = self.epilogue.activation {
+            if let Some(op) = left {
                 for i in 0..tall {
                     let at = start + ((y + i) * out_w + x) * BLOCK;
                     // SAFETY: as above.
@@ -521,6 +521,7 @@ mod tests {
     use crate::blocked::{from_blocked, to_blocked};
     use crate::conv::{ConvEpilogue, ConvParams, conv_direct};
     use crate::elementwise::UnaryOp;
+    use crate::gemm::Activation;
     use crate::testing::{Guarded, Rng, close};
 
     fn random_shape(rng: &mut Rng) -> Option<ConvShape<2>> {

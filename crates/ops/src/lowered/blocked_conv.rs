@@ -3,7 +3,9 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Signature, ValueType, declare_op};
-use lehr_kernels::blocked::{self, BLOCK, BlockedDepthwise, BlockedEpilogue, BlockedWinograd, WinogradTile};
+use lehr_kernels::blocked::{
+    self, BLOCK, BlockedDepthwise, BlockedEpilogue, BlockedInput, BlockedWinograd, WinogradTile,
+};
 use lehr_kernels::conv::{ConvParams, ConvShape};
 use lehr_kernels::isa::Isa;
 use lehr_kernels::{AlignedVec, gemm};
@@ -19,8 +21,9 @@ use crate::operand::{
 use crate::window::AutoPad;
 
 declare_op! {
-    /// `activation(conv(X, W) + B + Z)`: X and Z are blocked maps, W is `[M, C / group, kh, kw]`, B has M values.
-    pub struct BlockedConv("lehr", "BlockedConv", 1) inputs(2, 4) outputs(1, 1) flags() {
+    /// `activation(conv(X · S, W) + B + Z)`: X and Z are blocked maps, W is `[M, C / group, kh, kw]`, B has M values; S is
+    /// one factor for each channel of each image, as blocked maps of one pixel.
+    pub struct BlockedConv("lehr", "BlockedConv", 1) inputs(2, 5) outputs(1, 1) flags() {
         /// Applied last.
         activation: Option<Activation> = None,
         /// Parameters of the activation.
@@ -89,7 +92,14 @@ impl Op for BlockedConv {
         let sizes = blocked_of(plain);
         bounded_len(cx, dtype, &sizes)?;
         let source = plain_sizes(x.shape(), conv.in_channels)?;
-        let mut y = conv.sums(&from_blocks(&floats(cx, 0)?, source), &floats(cx, 1)?);
+        let mut x = from_blocks(&floats(cx, 0)?, source);
+        if let Some(factors) = optional_floats(cx, 4)? {
+            let [batch, channels, height, width] = source;
+            check_shape(4, cx.tensor(4)?, &factor_sizes(batch, channels))?;
+            let factors = from_blocks(&factors, [batch, channels, 1, 1]);
+            x.iter_mut().enumerate().for_each(|(i, x)| *x *= factors[i / (height * width)]);
+        }
+        let mut y = conv.sums(&x, &floats(cx, 1)?);
         if let Some(bias) = optional_floats(cx, 2)? {
             check_shape(2, cx.tensor(2)?, &[conv.out_channels])?;
             conv.add_bias(&mut y, &bias);
@@ -125,6 +135,11 @@ fn plain_of(conv: &Convolution) -> Result<[usize; 4], OpError> {
 
 fn blocked_of([batch, channels, height, width]: [usize; 4]) -> [usize; 5] {
     [batch, channels.div_ceil(BLOCK), height, width, BLOCK]
+}
+
+/// Sizes of the factors of the input.
+fn factor_sizes(batch: usize, channels: usize) -> [usize; 5] {
+    blocked_of([batch, channels, 1, 1])
 }
 
 /// Ways to compute it.
@@ -164,13 +179,17 @@ impl CpuOp for BlockedConv {
     fn choose(&self, io: &Signature<'_>, _isa: Isa) -> Option<Recipe> {
         self.kernel_activation().ok()?;
         let weights = io.constants.get(1).copied().flatten()?;
-        if !are_f32(io, &[0, 1, 2, 3]) || weights.rank() != 4 || weights.is_empty() {
+        if !are_f32(io, &[0, 1, 2, 3, 4]) || weights.rank() != 4 || weights.is_empty() {
             return None;
         }
         let sizes = <[usize; 4]>::try_from(weights.shape()).ok()?;
         let output: Option<Vec<usize>> =
             io.output_shape(0).and_then(|shape| shape.dims().get(2..4)?.iter().map(Dim::as_fixed).collect());
-        let algorithm = self.algorithm(sizes, output.as_deref())?;
+        let algorithm = match io.inputs.get(4).copied().flatten() {
+            Some(_) if self.algorithm(sizes, output.as_deref())? == Algorithm::Depthwise => return None,
+            Some(_) => Algorithm::Product,
+            None => self.algorithm(sizes, output.as_deref())?,
+        };
         Some(with_sizes(Recipe::new(algorithm.name()), "w", &sizes))
     }
 
@@ -365,6 +384,12 @@ impl Kernel for BlockedConvKernel {
             check_shape(3, residual, &sizes)?;
         }
         let residual = residual.map(Tensor::as_slice::<f32>).transpose()?;
+        let factors = cx.optional_tensor(4)?;
+        if let Some(factors) = factors {
+            let channels = self.weights.get(1).copied().unwrap_or(0) * group_count("group", self.op.group)?;
+            check_shape(4, factors, &factor_sizes(sizes[0], channels))?;
+        }
+        let factors = factors.map(Tensor::as_slice::<f32>).transpose()?;
         let channels = self.weights.first().copied().unwrap_or(0);
         let mut bias = None;
         if let Some(own) = cx.optional_tensor(2)? {
@@ -386,7 +411,8 @@ impl Kernel for BlockedConvKernel {
         let (team, isa, images) = (cx.team, cx.isa, sizes[0]);
         match plan {
             Plan::Product(plan) => {
-                blocked::conv_blocked(team, isa, plan, images, packed, &x, &mut y, &epilogue, &mut scratch)
+                let input = BlockedInput { maps: &x, factors: factors.as_deref() };
+                blocked::conv_blocked(team, isa, plan, images, packed, input, &mut y, &epilogue, &mut scratch)
             }
             Plan::Depthwise(plan) => blocked::depthwise_blocked(
                 team,
@@ -413,7 +439,7 @@ impl Kernel for BlockedConvKernel {
         }
         cx.buffers.give(scratch);
         bias.into_iter().for_each(|bias| cx.buffers.give(bias));
-        drop((x, residual));
+        drop((x, residual, factors));
         cx.set(0, Tensor::from_vec(&sizes, y)?);
         Ok(())
     }
@@ -472,6 +498,16 @@ mod tests {
                 .tolerance(1e-4, 1e-4)
                 .agree();
         }
+    }
+
+    #[test]
+    fn factors_of_the_input() {
+        let case = |factors: &[usize]| {
+            let case = Case::new(conv()).input(values(&[2, 2, 4, 4, 8])).constant(values(&[24, 12, 1, 1]));
+            case.absent().absent().input(values(factors)).tolerance(1e-4, 1e-4)
+        };
+        case(&[2, 2, 1, 1, 8]).agree();
+        case(&[1, 2, 1, 1, 8]).expect_error("[2, 2, 1, 1, 8]");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod block_slices;
 mod blocked_maps;
 mod cancel_blocks;
 mod fuse_activation;
+mod fuse_factors;
 mod fuse_residual;
 mod lower_conv;
 
@@ -23,6 +24,7 @@ use block_resize::BlockResize;
 use block_slices::BlockSlices;
 use cancel_blocks::CancelBlocks;
 use fuse_activation::FuseActivation;
+use fuse_factors::FuseFactors;
 use fuse_residual::FuseResidual;
 use lower_conv::LowerConv;
 
@@ -57,6 +59,7 @@ pub fn lowering() -> PassManager {
                     // Before the activations, behind which nothing can be added any more.
                     Box::new(Rewriter(FuseResidual)),
                     Box::new(Rewriter(FuseActivation)),
+                    Box::new(Rewriter(FuseFactors)),
                     Box::new(EliminateDeadCode),
                 ],
             ),
