@@ -19,6 +19,7 @@ mod math;
 pub mod norm;
 pub mod pool;
 pub mod recurrent;
+pub mod reduce;
 mod scratch;
 mod simd;
 pub mod team;

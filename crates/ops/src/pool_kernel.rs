@@ -1,10 +1,11 @@
-//! The fast way of the poolings over one or two axes.
+//! The fast way of the poolings over one or two axes, behind which others may follow that the windows leave alone.
 
 use std::sync::Arc;
 
 use lehr_graph::{Op, OpError, Signature};
 use lehr_kernels::Isa;
-use lehr_kernels::pool::{Divisor, PoolParams, PoolShape, average_pool, global_average_pool, max_pool};
+use lehr_kernels::pool::{Divisor, PoolParams, PoolShape, average_pool, max_pool};
+use lehr_kernels::reduce::{Reduction, reduce};
 use lehr_tensor::{Tensor, checked_len};
 
 use crate::average_pool::AveragePool;
@@ -13,7 +14,7 @@ use crate::global_average_pool::GlobalAveragePool;
 use crate::global_max_pool::GlobalMaxPool;
 use crate::max_pool::MaxPool;
 use crate::pooling::Pooling;
-use crate::window::WindowAttributes;
+use crate::window::{WindowAttributes, WindowAxis, kernel_sizes};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -49,8 +50,10 @@ impl FastPool for AveragePool {
 
 /// Windows over one or two axes; positions of maxima are left to the reference.
 fn choose(op: &impl FastPool, io: &Signature<'_>) -> Option<Recipe> {
-    let planar = matches!(op.windows().1.len(), 1 | 2);
-    (planar && are_f32(io, &[0]) && io.outputs.len() == 1).then(|| Recipe::new("windows"))
+    let (attributes, kernel) = op.windows();
+    let rules = attributes.rules(&kernel_sizes(kernel).ok()?).ok()?;
+    let axes = rules.iter().rposition(|rule| !rule.is_identity()).map_or(0, |last| last + 1);
+    (axes <= 2 && are_f32(io, &[0]) && io.outputs.len() == 1).then(|| Recipe::new("windows"))
 }
 
 struct PoolKernel<T>(T);
@@ -60,13 +63,13 @@ impl<T: FastPool> Kernel for PoolKernel<T> {
         let (window, kernel) = self.0.windows();
         let x = cx.tensor(0)?;
         let pooling = Pooling::new(&window, kernel, x.shape())?;
-        if x.is_empty() {
+        let Some(params) = params(&pooling).filter(|_| !x.is_empty()) else {
             return run_reference(&self.0, cx);
-        }
+        };
         let mut y = cx.buffers.take(checked_len(&pooling.output)?);
         let input = x.as_slice::<f32>()?;
         if !y.is_empty() {
-            let shape = PoolShape::new(params(&pooling)).map_err(refused)?;
+            let shape = PoolShape::new(params).map_err(refused)?;
             match self.0.kind() {
                 Kind::Max => max_pool(cx.team, cx.isa, &shape, &input, &mut y),
                 Kind::Average(divisor) => average_pool(cx.team, cx.isa, &shape, divisor, &input, &mut y),
@@ -78,16 +81,25 @@ impl<T: FastPool> Kernel for PoolKernel<T> {
     }
 }
 
-/// One axis is two with height 1.
-fn params(pooling: &Pooling) -> PoolParams {
-    let axes = &pooling.window.axes;
-    let list = |f: fn(&crate::window::WindowAxis) -> usize, filler: usize| match axes[..] {
-        [h, w] => [f(&h), f(&w)],
-        [w] => [filler, f(&w)],
+/// One axis is two with height 1; `None` for more than two. Last axes that windows leave alone make a pixel.
+fn params(pooling: &Pooling) -> Option<PoolParams> {
+    let mut axes = pooling.window.axes.as_slice();
+    let mut lanes = 1_usize;
+    while let Some((last, rest)) = axes.split_last().filter(|(last, _)| last.is_identity()) {
+        lanes = lanes.checked_mul(last.input)?;
+        axes = rest;
+    }
+    if axes.len() > 2 {
+        return None;
+    }
+    let list = |f: fn(&WindowAxis) -> usize, filler: usize| match axes {
+        [h, w] => [f(h), f(w)],
+        [w] => [filler, f(w)],
         _ => [filler; 2],
     };
-    PoolParams {
+    Some(PoolParams {
         planes: pooling.planes,
+        lanes,
         input: list(|a| a.input, 1),
         output: list(|a| a.output, 1),
         kernel: list(|a| a.kernel, 1),
@@ -95,7 +107,7 @@ fn params(pooling: &Pooling) -> PoolParams {
         dilations: list(|a| a.dilation, 1),
         pads_begin: list(|a| a.begin, 0),
         pads_end: list(|a| a.end, 0),
-    }
+    })
 }
 
 macro_rules! window_cpu_op {
@@ -119,7 +131,7 @@ window_cpu_op!(MaxPool, AveragePool);
 
 struct GlobalKernel<T> {
     op: T,
-    average: bool,
+    reduction: Reduction,
 }
 
 impl<T: Op> Kernel for GlobalKernel<T> {
@@ -133,21 +145,7 @@ impl<T: Op> Kernel for GlobalKernel<T> {
         let shape: Vec<usize> = [*batch, *channels].into_iter().chain(spatial.iter().map(|_| 1)).collect();
         let mut y = cx.buffers.take(planes);
         let input = x.as_slice::<f32>()?;
-        if self.average {
-            global_average_pool(cx.team, cx.isa, plane, &input, &mut y);
-        } else {
-            let params = PoolParams {
-                planes,
-                input: [1, plane],
-                output: [1; 2],
-                kernel: [1, plane],
-                strides: [1; 2],
-                dilations: [1; 2],
-                pads_begin: [0; 2],
-                pads_end: [0; 2],
-            };
-            max_pool(cx.team, cx.isa, &PoolShape::new(params).map_err(refused)?, &input, &mut y);
-        }
+        reduce(cx.team, cx.isa, self.reduction, [planes, plane, 1], &input, &mut y);
         let y = Tensor::from_vec(&shape, y)?;
         cx.set(0, y);
         Ok(())
@@ -155,7 +153,7 @@ impl<T: Op> Kernel for GlobalKernel<T> {
 }
 
 macro_rules! global_cpu_op {
-    ($($op:ty, $average:literal);*) => {$(
+    ($($op:ty, $reduction:expr);*) => {$(
         impl CpuOp for $op {
             fn choose(&self, io: &Signature<'_>, _isa: Isa) -> Option<Recipe> {
                 are_f32(io, &[0]).then(|| Recipe::new("planes"))
@@ -166,9 +164,46 @@ macro_rules! global_cpu_op {
             }
 
             fn bind(&self, _recipe: &Recipe, _packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
-                Ok(Box::new(GlobalKernel { op: self.clone(), average: $average }))
+                Ok(Box::new(GlobalKernel { op: self.clone(), reduction: $reduction }))
             }
         }
     )*};
 }
-global_cpu_op!(GlobalAveragePool, true; GlobalMaxPool, false);
+global_cpu_op!(GlobalAveragePool, Reduction::Mean; GlobalMaxPool, Reduction::Max);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Case, f32s};
+    use crate::window::AutoPad;
+
+    #[test]
+    fn axes_behind_the_windows_are_pixels() {
+        let x: Vec<f32> = (0..2 * 3 * 9 * 7 * 8).map(|i| (i * 7 % 23) as f32 / 4.0 - 2.0).collect();
+        let x = f32s(&[2, 3, 9, 7, 8], &x);
+        for (stride, pad, ceil_mode) in [(1, 1, false), (2, 1, true), (2, 0, false)] {
+            let max = MaxPool {
+                auto_pad: AutoPad::NotSet,
+                ceil_mode,
+                dilations: None,
+                kernel_shape: vec![3, 3, 1],
+                pads: Some(vec![pad, pad, 0, pad, pad, 0]),
+                storage_order: 0,
+                strides: Some(vec![stride, stride, 1]),
+            };
+            Case::new(max.clone()).input(x.clone()).agree();
+            for count_include_pad in [false, true] {
+                let average = AveragePool {
+                    auto_pad: AutoPad::NotSet,
+                    ceil_mode,
+                    count_include_pad,
+                    dilations: None,
+                    kernel_shape: max.kernel_shape.clone(),
+                    pads: max.pads.clone(),
+                    strides: max.strides.clone(),
+                };
+                Case::new(average).input(x.clone()).tolerance(1e-5, 1e-6).agree();
+            }
+        }
+    }
+}

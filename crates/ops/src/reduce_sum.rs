@@ -1,17 +1,11 @@
 //! `ReduceSum`: <https://onnx.ai/onnx/operators/onnx__ReduceSum.html>
 
-use std::sync::Arc;
-
 use lehr_graph::dim::SymInt;
 use lehr_graph::{
     AxisMap, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, ReadCx, ReadValues, Signature,
     WriteCx, declare_op,
 };
-use lehr_kernels::isa::Isa;
-use lehr_tensor::Tensor;
 
-use crate::cpu::{CpuOp, Kernel, Packed, Recipe};
-use crate::line_cpu::SumKernel;
 use crate::reduction::{self, Modes, Reduction};
 
 declare_op! {
@@ -70,20 +64,6 @@ impl Op for ReduceSum {
 
     fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
         reduction::permuted(io, order, self.modes())
-    }
-}
-
-impl CpuOp for ReduceSum {
-    fn choose(&self, io: &Signature<'_>, _isa: Isa) -> Option<Recipe> {
-        SumKernel::choose(io, self.noop_with_empty_axes)
-    }
-
-    fn pack(&self, _recipe: &Recipe, _constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
-        Ok(Packed::default())
-    }
-
-    fn bind(&self, recipe: &Recipe, _packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
-        Ok(Box::new(SumKernel::new(recipe, false, self.keepdims)?))
     }
 }
 

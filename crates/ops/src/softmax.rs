@@ -9,9 +9,9 @@ use lehr_kernels::norm;
 use crate::elementwise::infer_same;
 use crate::elementwise_cpu::{all_f32, cpu_op};
 use crate::formula::Formula;
-use crate::line_cpu::SoftmaxKernel;
 use crate::renamed_axes::along_axis;
 use crate::softmax_axis;
+use crate::softmax_kernel::SoftmaxKernel;
 
 declare_op! {
     /// e^x divided by the sum of e^x along the axis.

@@ -76,6 +76,21 @@ pub(crate) struct WindowAxis {
     pub(crate) end: usize,
 }
 
+impl WindowRule {
+    /// Whether the axis stays as it is.
+    pub(crate) fn is_identity(&self) -> bool {
+        let padded = matches!(self.padding, Padding::Explicit { begin, end } if (begin, end) != (0, 0));
+        (self.kernel, self.stride) == (1, 1) && !padded
+    }
+}
+
+impl WindowAxis {
+    /// Whether the axis stays as it is.
+    pub(crate) fn is_identity(&self) -> bool {
+        (self.kernel, self.stride, self.begin) == (1, 1, 0) && self.output == self.input
+    }
+}
+
 /// One element of a window: flat position in the kernel and in the spatial axes of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tap {
