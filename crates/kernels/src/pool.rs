@@ -107,7 +107,9 @@ impl PoolShape {
     fn taps_within(&self, axis: usize, first: usize, last: usize, low: usize, high: usize) -> Range<usize> {
         let p = &self.0;
         let tap = |bound: usize, at: usize| {
-            bound.saturating_sub(at * p.strides[axis]).div_ceil(p.dilations[axis]).min(p.kernel[axis])
+            let room = bound.saturating_sub(at * p.strides[axis]);
+            // Spares the division, which counts at the borders of small planes.
+            if p.dilations[axis] == 1 { room } else { room.div_ceil(p.dilations[axis]) }.min(p.kernel[axis])
         };
         tap(low, last)..tap(high, first)
     }
@@ -231,8 +233,10 @@ impl<const MAX: bool> SimdOp for Band<'_, MAX> {
     fn run<S: F32Simd>(self, s: S) {
         let p = self.shape.params();
         let mut columns = [0.0; STRIP + 2 * LANES];
+        let strip = self.shape.strip();
+        let divisor = self.divisor.map(|divisor| (divisor, self.shape.full(1, divisor)));
         for (y, row) in self.rows.clone().zip(self.output.chunks_exact_mut(p.output[1] * p.lanes)) {
-            match self.shape.strip() {
+            match strip {
                 Some(strip) => {
                     for (index, out) in row.chunks_mut(strip * p.lanes).enumerate() {
                         let from = index * strip;
@@ -242,8 +246,8 @@ impl<const MAX: bool> SimdOp for Band<'_, MAX> {
                 }
                 None => walk::<S, MAX>(s, self.shape, self.input, y, row),
             }
-            if let Some(divisor) = self.divisor {
-                divide(self.shape, divisor, y, row);
+            if let Some((divisor, full)) = &divisor {
+                divide(self.shape, *divisor, full, y, row);
             }
         }
     }
@@ -330,6 +334,7 @@ fn fold<S: F32Simd, const MAX: bool>(s: S, taps: Taps<'_>, pixels: Pixels, out: 
             1 => fold_taps::<S, MAX, 1>(s, taps, pixels, out.as_mut_ptr()),
             2 => fold_taps::<S, MAX, 2>(s, taps, pixels, out.as_mut_ptr()),
             3 => fold_taps::<S, MAX, 3>(s, taps, pixels, out.as_mut_ptr()),
+            5 => fold_taps::<S, MAX, 5>(s, taps, pixels, out.as_mut_ptr()),
             _ => fold_taps::<S, MAX, 0>(s, taps, pixels, out.as_mut_ptr()),
         }
     }
@@ -427,12 +432,11 @@ fn walk<S: F32Simd, const MAX: bool>(s: S, shape: &PoolShape, input: &[f32], y: 
     }
 }
 
-/// Makes averages of the sums of output row `y`.
+/// Makes averages of the sums of output row `y`; all taps count at the pixels `full`.
 #[inline(always)]
-fn divide(shape: &PoolShape, divisor: Divisor, y: usize, row: &mut [f32]) {
+fn divide(shape: &PoolShape, divisor: Divisor, full: &Range<usize>, y: usize, row: &mut [f32]) {
     let p = shape.params();
     let taps_y = shape.count(0, y, divisor);
-    let full = shape.full(1, divisor);
     let mut scale = |pixels: Range<usize>, taps_x: usize| {
         let scale = 1.0 / taps_y.saturating_mul(taps_x).max(1) as f32;
         row[pixels.start * p.lanes..pixels.end * p.lanes].iter_mut().for_each(|x| *x *= scale);
