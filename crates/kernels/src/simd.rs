@@ -66,6 +66,8 @@ pub(crate) trait F32Simd: Copy {
     /// `2^n` for `n + 1.5 * 2^23` with integral `n` in `-126..=127`; other lanes are unspecified.
     fn exp2_shifted(self, n: Self::V) -> Self::V;
 
+    /// Lanes of `a` and `b` in turn: `a0 b0 a1 b1 …`.
+    fn interleave(self, a: Self::V, b: Self::V) -> [Self::V; 2];
     /// Lane `i` of row `j` becomes lane `j` of row `i`.
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
 
@@ -218,6 +220,12 @@ macro_rules! portable {
             #[inline(always)]
             fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
                 std::array::from_fn(|i| rows.map(|row| row[i]))
+            }
+            #[inline(always)]
+            fn interleave(self, a: Self::V, b: Self::V) -> [Self::V; 2] {
+                [0, LANES / 2].map(|from| {
+                    std::array::from_fn(|i| if i % 2 == 0 { a[from + i / 2] } else { b[from + i / 2] })
+                })
             }
             #[inline(always)]
             fn exp2_int(self, n: Self::V) -> Self::V {
@@ -464,6 +472,14 @@ mod avx2 {
                 let lower = |a: usize| _mm256_permute2f128_ps::<0x20>(fours[a], fours[a + 4]);
                 let upper = |a: usize| _mm256_permute2f128_ps::<0x31>(fours[a], fours[a + 4]);
                 [lower(0), lower(1), lower(2), lower(3), upper(0), upper(1), upper(2), upper(3)]
+            }
+        }
+        #[inline(always)]
+        fn interleave(self, a: __m256, b: __m256) -> [__m256; 2] {
+            // SAFETY: see the impl.
+            unsafe {
+                let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
             }
         }
         #[inline(always)]

@@ -9,12 +9,14 @@
 mod conv;
 mod depthwise;
 mod finish;
+mod interleave;
 mod layout;
 mod tile;
 mod winograd;
 
 pub use conv::{BlockedConv, conv_blocked, conv_blocked_scratch_len};
 pub use depthwise::{BlockedDepthwise, depthwise_blocked, depthwise_blocked_scratch_len};
+pub use interleave::interleave_blocked;
 pub use layout::{from_blocked, to_blocked};
 
 pub use winograd::{BlockedWinograd, WinogradTile, winograd_blocked, winograd_blocked_scratch_len};

@@ -13,5 +13,6 @@ pub use activation::Activation;
 crate::registry::operators! {
     blocked_conv::BlockedConv cpu;
     from_blocked::FromBlocked cpu;
+    interleave::Interleave cpu;
     to_blocked::ToBlocked cpu;
 }

@@ -1,8 +1,10 @@
-//! Slices and Splits of blocked maps: along height and width as they are, along channels in whole blocks.
+//! Slices and Splits of blocked maps: along height and width as they are, along channels from the beginning of a block.
+//! Where they end inside of one, its last lanes are spare ones.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use lehr_graph::{Graph, Node, NodeId, PatchBuilder, PatchValue};
+use lehr_graph::{Graph, NodeId, PatchBuilder, PatchValue, ValueId};
 use lehr_ops::slice::Slice;
 use lehr_ops::split::Split;
 use lehr_tensor::Tensor;
@@ -36,7 +38,7 @@ impl Rewrite for BlockSlices {
         let node = graph.node(found.root());
         let maps = Maps::input(graph, node.input(0))?;
         match node.op().downcast_ref::<Split>() {
-            Some(split) => apply_split(split, node, maps, patch),
+            Some(split) => apply_split(split, found.root(), maps, patch),
             None => {
                 let (bounds, channels) = bounds(graph, found.root(), maps.channels)?;
                 let mut inputs = vec![Some(maps.value)];
@@ -56,61 +58,115 @@ fn constant(patch: &mut PatchBuilder<'_>, numbers: Vec<i64>) -> Result<PatchValu
     Ok(patch.constant(tensor.map_err(|error| Reject::because(error.to_string()))?))
 }
 
-/// Starts, ends, axes and steps for blocks, and the number of channels that are left.
-fn bounds(graph: &Graph, id: NodeId, channels: usize) -> Result<([Vec<i64>; 4], usize), Reject> {
-    let io = graph.signature(id);
-    let (Some(mut starts), Some(mut ends)) = (ints(&io, 1), ints(&io, 2)) else {
-        return Err(Reject::because("its bounds are not constant"));
-    };
-    let axes = match ints(&io, 3) {
-        Some(axes) => axes,
-        None if is_present(&io, 3) => return Err(Reject::because("its axes are not constant")),
-        None => (0..4).take(starts.len()).collect(),
-    };
-    let steps = match ints(&io, 4) {
-        Some(steps) => steps,
-        None if is_present(&io, 4) => return Err(Reject::because("its steps are not constant")),
-        None => vec![1; starts.len()],
-    };
-    let axes = resolve_axes(&axes, 4).ok_or(Reject::NoEffect)?;
-    if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
-        return Err(Reject::NoEffect);
+/// A Slice along known axes.
+struct Bounds {
+    starts: Vec<i64>,
+    ends: Vec<i64>,
+    axes: Vec<usize>,
+    steps: Vec<i64>,
+}
+
+impl Bounds {
+    fn of(graph: &Graph, id: NodeId) -> Result<Self, Reject> {
+        let io = graph.signature(id);
+        let (Some(starts), Some(ends)) = (ints(&io, 1), ints(&io, 2)) else {
+            return Err(Reject::because("its bounds are not constant"));
+        };
+        let axes = match ints(&io, 3) {
+            Some(axes) => axes,
+            None if is_present(&io, 3) => return Err(Reject::because("its axes are not constant")),
+            None => (0..4).take(starts.len()).collect(),
+        };
+        let steps = match ints(&io, 4) {
+            Some(steps) => steps,
+            None if is_present(&io, 4) => return Err(Reject::because("its steps are not constant")),
+            None => vec![1; starts.len()],
+        };
+        let axes = resolve_axes(&axes, 4).ok_or(Reject::NoEffect)?;
+        if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
+            return Err(Reject::NoEffect);
+        }
+        Ok(Self { starts, ends, axes, steps })
     }
-    let mut left = channels;
-    if let Some(place) = axes.iter().position(|&axis| axis == 1) {
+
+    /// Where in the lists the channels are, and which of `channels` are left.
+    fn channels(&self, channels: usize) -> Result<Option<(usize, Range<usize>)>, Reject> {
+        let Some(place) = self.axes.iter().position(|&axis| axis == 1) else { return Ok(None) };
         let size = i64::try_from(channels).map_err(|_| Reject::NoEffect)?;
         let resolved =
             |bound: i64| (if bound < 0 { bound.saturating_add(size) } else { bound }).clamp(0, size);
-        let (start, end) = (resolved(starts[place]), resolved(ends[place]));
-        let block = BLOCK.cast_signed() as i64;
-        let is_whole = start % block == 0 && (end % block == 0 || end == size);
-        if steps[place] != 1 || start >= end || !is_whole {
-            return Err(Reject::because("it does not cut between whole blocks"));
+        let range = resolved(self.starts[place])..resolved(self.ends[place]);
+        if self.steps[place] != 1 || range.is_empty() {
+            return Err(Reject::because("it skips channels"));
         }
-        left = usize::try_from(end - start).map_err(|_| Reject::NoEffect)?;
-        (starts[place], ends[place]) = (start / block, (end + block - 1) / block);
+        let at = |bound: i64| usize::try_from(bound).map_err(|_| Reject::NoEffect);
+        Ok(Some((place, at(range.start)?..at(range.end)?)))
     }
-    let axes = axes.into_iter().filter_map(|axis| i64::try_from(axis).ok()).collect();
-    Ok(([starts, ends, axes, steps], left))
 }
 
-fn apply_split(split: &Split, node: &Node, maps: Maps, patch: &mut PatchBuilder<'_>) -> Result<(), Reject> {
+/// Starts, ends, axes and steps for blocks, and the number of channels that are left.
+fn bounds(graph: &Graph, id: NodeId, channels: usize) -> Result<([Vec<i64>; 4], usize), Reject> {
+    let mut own = Bounds::of(graph, id)?;
+    let mut left = channels;
+    if let Some((place, range)) = own.channels(channels)? {
+        if !range.start.is_multiple_of(BLOCK) {
+            return Err(Reject::because("it begins inside a block"));
+        }
+        let at = |block: usize| i64::try_from(block).map_err(|_| Reject::NoEffect);
+        own.starts[place] = at(range.start / BLOCK)?;
+        own.ends[place] = at(range.end.div_ceil(BLOCK))?;
+        left = range.len();
+    }
+    let axes = own.axes.into_iter().filter_map(|axis| i64::try_from(axis).ok()).collect();
+    Ok(([own.starts, own.ends, axes, own.steps], left))
+}
+
+/// The channels that a Slice along them alone leaves.
+pub(super) fn channel_range(graph: &Graph, id: NodeId, channels: usize) -> Option<Range<usize>> {
+    let bounds = Bounds::of(graph, id).ok().filter(|bounds| bounds.axes == [1])?;
+    bounds.channels(channels).ok()?.map(|(_, range)| range)
+}
+
+/// The channels that an output of a Split along them holds.
+pub(super) fn part_of_split(graph: &Graph, id: NodeId, output: ValueId) -> Option<Range<usize>> {
+    let node = graph.node(id);
+    let split = node.op().downcast_ref::<Split>()?;
+    if resolve_axis(split.axis, 4) != Some(1) {
+        return None;
+    }
+    let mut from = 0;
+    for &value in node.outputs() {
+        let to = from + fixed(map_shape(graph, value)?, 1)?;
+        if value == output {
+            return Some(from..to);
+        }
+        from = to;
+    }
+    None
+}
+
+/// Parts of whole blocks become slices; others are left to who reads them.
+fn apply_split(split: &Split, id: NodeId, maps: Maps, patch: &mut PatchBuilder<'_>) -> Result<(), Reject> {
     let graph = patch.graph();
     let axis = resolve_axis(split.axis, 4).filter(|&axis| axis > 0).ok_or(Reject::NoEffect)?;
-    let sizes = |&value| map_shape(graph, value).and_then(|shape| fixed(shape, axis));
-    let sizes: Option<Vec<usize>> = node.outputs().iter().map(sizes).collect();
-    let sizes = sizes.ok_or_else(|| Reject::because("the sizes of its parts are not known"))?;
-    if axis == 1
-        && !sizes.split_last().is_some_and(|(_, others)| others.iter().all(|s| s.is_multiple_of(BLOCK)))
-    {
-        return Err(Reject::because("it does not cut between whole blocks"));
-    }
-    let parts = sizes.iter().map(|&size| if axis == 1 { size.div_ceil(BLOCK) } else { size });
-    let parts: Vec<i64> = parts.filter_map(|size| i64::try_from(size).ok()).collect();
-    let parts = constant(patch, parts)?;
-    let op = Split { axis: i64::try_from(axis).unwrap_or_default(), num_outputs: None };
-    let values = patch.node(Arc::new(op), &[Some(maps.value), Some(parts)], sizes.len())?;
-    for ((value, &old), &size) in values.into_iter().zip(node.outputs()).zip(&sizes) {
+    let mut from = 0;
+    for &old in graph.node(id).outputs() {
+        let size = map_shape(graph, old).and_then(|shape| fixed(shape, axis));
+        let size = size.ok_or_else(|| Reject::because("the sizes of its parts are not known"))?;
+        let range = from..from + size;
+        from = range.end;
+        let is_whole = axis != 1 || range.start.is_multiple_of(BLOCK);
+        if size == 0 || !is_whole || graph.value(old).uses().is_empty() {
+            continue;
+        }
+        let unit = if axis == 1 { BLOCK } else { 1 };
+        let at = |number: usize| i64::try_from(number).map_err(|_| Reject::NoEffect);
+        let lists = [at(range.start / unit)?, at(range.end.div_ceil(unit))?, at(axis)?];
+        let mut inputs = vec![maps.value];
+        for number in lists {
+            inputs.push(constant(patch, vec![number])?);
+        }
+        let value = patch.call(Slice {}, &inputs)?;
         let channels = if axis == 1 { size } else { maps.channels };
         Maps { value, channels }.replace(patch, old)?;
     }

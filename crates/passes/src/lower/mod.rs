@@ -5,10 +5,12 @@
 //! Then convolutions take up what follows them. Lowered graphs are for this machine's kernels alone: they are not written
 //! to files of other formats, and no other pass sees them.
 
+mod absorb_offset;
 mod block_concat;
 mod block_elementwise;
 mod block_pools;
 mod block_resize;
+mod block_shuffle;
 mod block_slices;
 mod blocked_maps;
 mod cancel_blocks;
@@ -17,10 +19,12 @@ mod fuse_factors;
 mod fuse_residual;
 mod lower_conv;
 
+use absorb_offset::AbsorbOffset;
 use block_concat::BlockConcat;
 use block_elementwise::BlockElementwise;
 use block_pools::BlockPools;
 use block_resize::BlockResize;
+use block_shuffle::BlockShuffle;
 use block_slices::BlockSlices;
 use cancel_blocks::CancelBlocks;
 use fuse_activation::FuseActivation;
@@ -48,6 +52,8 @@ pub fn lowering() -> PassManager {
                     Box::new(Rewriter(BlockPools)),
                     Box::new(Rewriter(BlockResize)),
                     Box::new(Rewriter(BlockSlices)),
+                    Box::new(Rewriter(AbsorbOffset)),
+                    Box::new(Rewriter(BlockShuffle)),
                     Box::new(Rewriter(BlockConcat)),
                     // Readers of one value made a way in each.
                     Box::new(EliminateDuplicates),

@@ -36,8 +36,8 @@ fn chains_of_convolutions_stay_in_blocks() {
         ("const %l = f32[] [0] const %u = f32[] [6] %g = Clip(%h, %l, %u)", vec![]),
         ("%g = Mish(%h)", vec!["Mish"]),
         (
-            "const %c = f32[24,1,1] [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24] %g = Mul(%h, %c)",
-            vec!["Mul"],
+            "const %c = f32[24,1,1] [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24] %g = Max(%h, %c)",
+            vec!["Max"],
         ),
         ("const %c = f32[] [2] %g = Sub(%c, %h)", vec!["Sub"]),
         ("%m = GlobalAveragePool(%h) %s = Sigmoid(%m) %g = Mul(%h, %s)", vec!["ReduceMean", "Sigmoid"]),
@@ -86,6 +86,27 @@ fn channels_that_do_not_fill_blocks() {
     );
     let expected = ["ToBlocked", "BlockedConv", "BlockedConv", "BlockedConv", "FromBlocked"];
     assert_eq!(lowered(&body), expected);
+}
+
+/// Two units of a ShuffleNet, whose halves of 12 channels begin inside blocks.
+#[test]
+fn shuffled_channels_stay_in_blocks() {
+    let (a, b, c) = (weights("a", [12, 24, 1, 1]), weights("b", [12, 12, 1, 1]), weights("c", [5, 12, 1, 1]));
+    let shuffle = "const %s = i64[5] [1, 2, 12, 6, 5] const %t = i64[4] [1, 24, 6, 5]
+        %j = Concat(%p, %q) {axis = 1} %k = Reshape(%j, %s) %l = Transpose(%k) {perm = [0, 2, 1, 3, 4]}
+        %m = Reshape(%l, %t)";
+    let again = shuffle.replace('%', "%z").replace("%zp", "%n").replace("%zq", "%w");
+    let body = format!(
+        "input %x: f32[1,24,6,5] {a} {b} {c} %p = Conv(%x, %a) %q = Conv(%p, %b) {shuffle}
+        %n, %o = Split(%m) {{axis = 1, num_outputs = 2}} %v = Conv(%o, %b) %w = Relu(%v) {again}
+        const %f = i64[1] [12] const %e = i64[1] [24] const %i = i64[1] [1] %h = Slice(%zm, %f, %e, %i)
+        %y = Conv(%h, %c) output %y"
+    );
+    let mut got = lowered(&body);
+    got.sort();
+    let expected = ["BlockedConv"; 4].into_iter().chain(["FromBlocked", "Interleave", "Interleave"]);
+    let expected: Vec<&str> = expected.chain(["Slice"; 3]).chain(["ToBlocked"]).collect();
+    assert_eq!(got, expected);
 }
 
 #[test]
