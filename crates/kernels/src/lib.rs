@@ -20,6 +20,7 @@ pub mod norm;
 pub mod pool;
 pub mod recurrent;
 pub mod reduce;
+pub mod resample;
 mod scratch;
 mod simd;
 pub mod team;

@@ -7,10 +7,12 @@ use lehr_graph::{
     AxisMap, AxisRole, Dim, EvalCx, InferCx, Op, OpError, Permutation, Permuted, PermutedInput, ReadCx,
     ReadValues, Shape, Signature, SymValues, declare_op,
 };
-use lehr_tensor::{DataType, Tensor};
+use lehr_tensor::{DataType, Tensor, checked_len};
 
 use crate::axis::resolve_axis;
+use crate::cpu::{Kernel, RunCx};
 use crate::elementwise::common_dtype;
+use crate::elementwise_cpu::{all_f32, cpu_op};
 use crate::renamed_axes::renamed_axis;
 
 declare_op! {
@@ -107,6 +109,24 @@ fn concat_known(cx: &InferCx<'_>) -> Option<SymValues> {
 /// The tensors one after the other along `axis`.
 pub(crate) fn concat(tensors: &[&Tensor], axis: i64) -> Result<Tensor, OpError> {
     let Some(first) = tensors.first() else { return Err(OpError::MissingInput { index: 0 }) };
+    let (shape, axis) = joined_shape(tensors, axis)?;
+    let outer: usize = shape[..axis].iter().product();
+    if first.dtype() == DataType::String {
+        let parts: Vec<_> = tensors.iter().map(|t| t.strings()).collect::<Result<_, _>>()?;
+        return Ok(Tensor::from_strings(&shape, interleave(&parts, outer))?);
+    }
+    if first.dtype().is_sub_byte() {
+        let codes = tensors.iter().map(|t| t.codes()).collect::<Result<Vec<_>, _>>()?;
+        let parts: Vec<_> = codes.iter().map(|c| &**c).collect();
+        return Ok(Tensor::from_codes(first.dtype(), &shape, &interleave(&parts, outer))?);
+    }
+    let parts: Vec<_> = tensors.iter().map(|t| t.bytes()).collect();
+    Ok(Tensor::from_bytes(first.dtype(), &shape, interleave(&parts, outer).into())?)
+}
+
+/// The shape of the tensors one after the other, and which axis they follow each other along.
+fn joined_shape(tensors: &[&Tensor], axis: i64) -> Result<(Vec<usize>, usize), OpError> {
+    let Some(first) = tensors.first() else { return Err(OpError::MissingInput { index: 0 }) };
     let axis = resolve_axis(axis, first.rank())?;
     let mut shape = first.shape().to_vec();
     for (index, t) in tensors.iter().enumerate().skip(1) {
@@ -123,18 +143,7 @@ pub(crate) fn concat(tensors: &[&Tensor], axis: i64) -> Result<Tensor, OpError> 
         }
         shape[axis] += t.shape()[axis];
     }
-    let outer: usize = shape[..axis].iter().product();
-    if first.dtype() == DataType::String {
-        let parts: Vec<_> = tensors.iter().map(|t| t.strings()).collect::<Result<_, _>>()?;
-        return Ok(Tensor::from_strings(&shape, interleave(&parts, outer))?);
-    }
-    if first.dtype().is_sub_byte() {
-        let codes = tensors.iter().map(|t| t.codes()).collect::<Result<Vec<_>, _>>()?;
-        let parts: Vec<_> = codes.iter().map(|c| &**c).collect();
-        return Ok(Tensor::from_codes(first.dtype(), &shape, &interleave(&parts, outer))?);
-    }
-    let parts: Vec<_> = tensors.iter().map(|t| t.bytes()).collect();
-    Ok(Tensor::from_bytes(first.dtype(), &shape, interleave(&parts, outer).into())?)
+    Ok((shape, axis))
 }
 
 /// Takes an equal share of each part in turn, `outer` times.
@@ -149,6 +158,54 @@ fn interleave<T: Clone>(parts: &[&[T]], outer: usize) -> Vec<T> {
     out
 }
 
+struct ConcatKernel(i64);
+
+impl Kernel for ConcatKernel {
+    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+        let tensors: Vec<&Tensor> = (0..cx.inputs().len()).map(|i| cx.tensor(i)).collect::<Result<_, _>>()?;
+        let (shape, axis) = joined_shape(&tensors, self.0)?;
+        let parts = tensors.iter().map(|t| t.as_slice::<f32>()).collect::<Result<Vec<_>, _>>()?;
+        let outer = checked_len(&shape[..axis])?;
+        let mut y = cx.buffers.take(checked_len(&shape)?);
+        let row = y.len().checked_div(outer).unwrap_or(0);
+        // Where the share of each part begins in a row.
+        let mut begin = 0;
+        let shares: Vec<_> = parts
+            .iter()
+            .map(|part| {
+                let share = part.len().checked_div(outer).unwrap_or(0);
+                begin += share;
+                (part, begin - share, share)
+            })
+            .collect();
+        let body = |start: usize, y: &mut [f32]| {
+            let mut at = 0;
+            while at < y.len() {
+                let (index, column) = ((start + at) / row, (start + at) % row);
+                let share = shares.partition_point(|(_, begin, share)| begin + share <= column);
+                let Some((part, begin, share)) = shares.get(share) else { return };
+                let from = index * share + column - begin;
+                let len = (begin + share - column).min(y.len() - at);
+                y[at..at + len].copy_from_slice(&part[from..from + len]);
+                at += len;
+            }
+        };
+        match y.len() < 2 * TASK {
+            true => body(0, &mut y),
+            false => cx.team.parallel_chunks(&mut y, TASK, body),
+        }
+        drop(shares);
+        drop(parts);
+        cx.set(0, Tensor::from_vec(&shape, y)?);
+        Ok(())
+    }
+}
+
+/// Elements that a task copies.
+const TASK: usize = 8192;
+
+cpu_op!(Concat, all_f32, |op| ConcatKernel(op.axis));
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,5 +218,18 @@ mod tests {
         let y = Tensor::from_slice(&[2, 3], &[1.0f32, 3.0, 4.0, 2.0, 5.0, 6.0]).unwrap();
         Case::new(Concat { axis: -1 }).input(a.clone()).input(b).expect(y);
         Case::new(Concat { axis: 2 }).input(a).expect_error("axis 2");
+    }
+
+    #[test]
+    fn along_every_axis_of_large_tensors() {
+        for axis in 0..3 {
+            let mut shapes = [[3, 40, 70]; 3];
+            [17, 0, 55].iter().zip(&mut shapes).for_each(|(size, shape)| shape[axis] = *size);
+            let fill = |case: Case, shape: &[usize; 3]| {
+                let len: usize = shape.iter().product();
+                case.input(Tensor::from_vec(shape, (0..len).map(|i| i as f32).collect()).unwrap())
+            };
+            shapes.iter().fold(Case::new(Concat { axis: axis as i64 }), fill).agree();
+        }
     }
 }

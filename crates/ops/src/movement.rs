@@ -325,6 +325,22 @@ impl AxisPicks {
         self.len
     }
 
+    /// Stretches: source index of the first one (`None` takes the fill value), step and number.
+    pub(crate) fn runs(&self) -> impl ExactSizeIterator<Item = (Option<usize>, i64, usize)> {
+        self.runs.iter().map(|run| (run.start, run.step, run.len))
+    }
+
+    /// The source index of each output index.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = Option<usize>> {
+        self.runs.iter().flat_map(|run| {
+            let place = |start: usize, i: usize| {
+                let way = isize::try_from(run.step).ok()?.checked_mul(isize::try_from(i).ok()?)?;
+                start.checked_add_signed(way)
+            };
+            (0..run.len).map(move |i| run.start.and_then(|start| place(start, i)))
+        })
+    }
+
     fn append(&mut self, run: Run) {
         if run.len > 0 {
             self.len += run.len;
@@ -386,6 +402,16 @@ impl<'a> Separable<'a> {
             block: count(&shape[depth..]),
             len,
         })
+    }
+
+    /// Axes that are walked.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Elements of the axes behind, which are taken as they are.
+    pub(crate) fn block(&self) -> usize {
+        self.block
     }
 
     /// Appends everything behind `axis`, the source starting at `base`.

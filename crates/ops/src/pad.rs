@@ -9,6 +9,7 @@ use lehr_tensor::Tensor;
 
 use crate::axis::resolve_axes;
 use crate::movement::{AxisPicks, check_size, pick};
+use crate::pick_kernel::Picking;
 use crate::renamed_axes::{along_input_axes, constant_ints, has_input, ints_like};
 
 attribute_enum! {
@@ -66,33 +67,14 @@ impl Op for Pad {
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
         let x = cx.tensor(0)?;
-        let axes = match cx.optional_ints(3)? {
-            Some(axes) => resolve_axes(&axes, x.rank())?,
-            None => (0..x.rank()).collect(),
-        };
-        let pads = cx.ints(1)?;
-        let (before, behind) = halves(&pads, axes.len())?;
-        let mut shape = x.shape().to_vec();
-        for ((&axis, &b), &e) in axes.iter().zip(before).zip(behind) {
-            let size = shape[axis] as i128 + i128::from(b) + i128::from(e);
-            shape[axis] = usize::try_from(size)
-                .map_err(|_| OpError::value(format!("padding leaves axis {axis} with size {size}")))?;
-        }
-        if check_size(cx.environment(), x.dtype(), &shape)? == 0 {
-            let y = Tensor::zeros(x.dtype(), &shape)?;
-            cx.set(0, y);
-            return Ok(());
-        }
-        let mut picks: Vec<_> = x.shape().iter().map(|&size| AxisPicks::identity(size)).collect();
-        for ((&axis, &b), &e) in axes.iter().zip(before).zip(behind) {
-            picks[axis] = padded_axis(x.shape()[axis], b, e, self.mode)?;
-        }
         let fill = match cx.optional_tensor(2)? {
             Some(fill) if !fill.is_empty() => fill.clone(),
             _ => Tensor::zeros(x.dtype(), &[])?,
         };
-        let y = pick(x, &picks, Some(&fill))?;
-        cx.set(0, y);
+        for picks in self.picks(cx)? {
+            let y = pick(x, &picks, Some(&fill))?;
+            cx.set(0, y);
+        }
         Ok(())
     }
 
@@ -119,6 +101,42 @@ impl Op for Pad {
         let (before, behind) = halves(&pads, order.rank()).ok()?;
         let pads = ints_like(io, 1, [order.apply(before)?, order.apply(behind)?].concat())?;
         Some(Permuted::unary(io, None, order).with_constant(1, pads))
+    }
+}
+
+impl Picking for Pad {
+    fn picks(&self, cx: &EvalCx<'_>) -> Result<Vec<Vec<AxisPicks>>, OpError> {
+        let x = cx.tensor(0)?;
+        let axes = match cx.optional_ints(3)? {
+            Some(axes) => resolve_axes(&axes, x.rank())?,
+            None => (0..x.rank()).collect(),
+        };
+        let pads = cx.ints(1)?;
+        let (before, behind) = halves(&pads, axes.len())?;
+        let mut shape = x.shape().to_vec();
+        for ((&axis, &b), &e) in axes.iter().zip(before).zip(behind) {
+            let size = shape[axis] as i128 + i128::from(b) + i128::from(e);
+            shape[axis] = usize::try_from(size)
+                .map_err(|_| OpError::value(format!("padding leaves axis {axis} with size {size}")))?;
+        }
+        if check_size(cx.environment(), x.dtype(), &shape)? == 0 {
+            let nothing = |&size: &usize| {
+                let mut picks = AxisPicks::default();
+                picks.fill(size);
+                picks
+            };
+            return Ok(vec![shape.iter().map(nothing).collect()]);
+        }
+        let mut picks: Vec<_> = x.shape().iter().map(|&size| AxisPicks::identity(size)).collect();
+        for ((&axis, &b), &e) in axes.iter().zip(before).zip(behind) {
+            picks[axis] = padded_axis(x.shape()[axis], b, e, self.mode)?;
+        }
+        Ok(vec![picks])
+    }
+
+    fn fill(&self, cx: &EvalCx<'_>) -> Result<f32, OpError> {
+        let Some(fill) = cx.optional_tensor(2)? else { return Ok(0.0) };
+        Ok(fill.as_slice::<f32>()?.first().copied().unwrap_or(0.0))
     }
 }
 

@@ -209,6 +209,12 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
+    /// Number of input positions per output position; those positions and their weights, one output position after the
+    /// other.
+    pub(crate) fn parts(&self) -> (usize, &[usize], &[f64]) {
+        (self.width, &self.indices, &self.weights)
+    }
+
     /// Applies the sums along the middle axis of `outer × input × inner` elements.
     pub(crate) fn apply(&self, source: &[f64], outer: usize, inner: usize, fill: f64) -> Vec<f64> {
         let output = self.outside.len();

@@ -7,8 +7,8 @@ use lehr_graph::{
 use lehr_tensor::{DataType, Tensor, Wide};
 
 use crate::axis::resolve_axes;
-use crate::movement::{check_size, count, pick};
-use crate::resample::{AxisPlan, Filter};
+use crate::movement::{AxisPicks, check_size, count, pick};
+use crate::resample::{AxisPlan, Filter, Taps};
 pub use crate::resample::{CoordinateMode, NearestMode};
 
 attribute_enum! {
@@ -183,11 +183,34 @@ impl Resize {
         Ok(())
     }
 
-    fn interpolate(&self, x: &Tensor, plans: &[AxisPlan]) -> Result<Tensor, OpError> {
+    /// What happens to each axis of input 0.
+    pub(crate) fn plans(&self, cx: &EvalCx<'_>) -> Result<Vec<AxisPlan>, OpError> {
+        let x = cx.tensor(0)?;
+        let plans = self.plan(x.shape(), &Request::of(cx)?)?;
+        let shape: Vec<_> = plans.iter().map(|plan| plan.output).collect();
+        check_size(cx.environment(), x.dtype(), &shape)?;
+        Ok(plans)
+    }
+
+    /// The nearest elements along each axis.
+    pub(crate) fn nearest(&self, plans: &[AxisPlan]) -> Vec<AxisPicks> {
+        let pick = |plan: &AxisPlan| match plan.is_identity() {
+            true => AxisPicks::identity(plan.input),
+            false => plan.nearest(self.coordinate_transformation_mode, self.nearest_mode),
+        };
+        plans.iter().map(pick).collect()
+    }
+
+    /// The weighted sums along an axis.
+    pub(crate) fn taps(&self, plan: &AxisPlan) -> Result<Taps, OpError> {
         let filter = Filter {
             cubic: (self.mode == ResizeMode::Cubic).then_some(f64::from(self.cubic_coeff_a)),
             antialias: self.antialias,
         };
+        plan.taps(self.coordinate_transformation_mode, filter, self.exclude_outside)
+    }
+
+    fn interpolate(&self, x: &Tensor, plans: &[AxisPlan]) -> Result<Tensor, OpError> {
         let mut shape = x.shape().to_vec();
         let mut values = x.to_f64s()?;
         // Shrinking axes come first: what lies between is then never larger than both input and output.
@@ -196,7 +219,7 @@ impl Resize {
             (a.output as f64 / a.input as f64).total_cmp(&(b.output as f64 / b.input as f64))
         });
         for (axis, plan) in order {
-            let taps = plan.taps(self.coordinate_transformation_mode, filter, self.exclude_outside)?;
+            let taps = self.taps(plan)?;
             let (outer, inner) = (count(&shape[..axis]), count(&shape[axis + 1..]));
             values = taps.apply(&values, outer, inner, f64::from(self.extrapolation_value));
             shape[axis] = plan.output;
@@ -297,22 +320,14 @@ impl Op for Resize {
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
         let x = cx.tensor(0)?;
-        let plans = self.plan(x.shape(), &Request::of(cx)?)?;
+        let plans = self.plans(cx)?;
         let shape: Vec<_> = plans.iter().map(|plan| plan.output).collect();
-        check_size(cx.environment(), x.dtype(), &shape)?;
         let y = if shape.contains(&0) {
             Tensor::zeros(x.dtype(), &shape)?
         } else if x.is_empty() {
             return Err(OpError::value("there are no elements to resize"));
         } else if self.mode == ResizeMode::Nearest {
-            let mode = self.coordinate_transformation_mode;
-            let picks: Vec<_> = plans
-                .iter()
-                .map(|plan| match plan.is_identity() {
-                    true => crate::movement::AxisPicks::identity(plan.input),
-                    false => plan.nearest(mode, self.nearest_mode),
-                })
-                .collect();
+            let picks = self.nearest(&plans);
             let fill = match self.coordinate_transformation_mode {
                 CoordinateMode::TfCropAndResize => {
                     Some(Tensor::scalar(self.extrapolation_value).cast(x.dtype(), Default::default())?)

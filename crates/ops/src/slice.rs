@@ -9,6 +9,7 @@ use lehr_tensor::{CastOptions, Tensor};
 
 use crate::axis::resolve_axes;
 use crate::movement::{AxisPicks, pick};
+use crate::pick_kernel::Picking;
 use crate::renamed_axes::{along_input_axes, has_input, renamed_axes};
 
 declare_op! {
@@ -49,24 +50,10 @@ impl Op for Slice {
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
-        let x = cx.tensor(0)?;
-        let (starts, ends) = (cx.ints(1)?, cx.ints(2)?);
-        let axes = match cx.optional_ints(3)? {
-            Some(axes) => resolve_axes(&axes, x.rank())?,
-            None => default_axes(starts.len(), x.rank())?,
-        };
-        let steps = cx.optional_ints(4)?.unwrap_or_else(|| vec![1; axes.len()]);
-        if starts.len() != axes.len() || ends.len() != axes.len() || steps.len() != axes.len() {
-            return Err(counts_differ(axes.len(), starts.len(), ends.len(), steps.len()));
+        for picks in self.picks(cx)? {
+            let y = pick(cx.tensor(0)?, &picks, None)?;
+            cx.set(0, y);
         }
-        let mut picks: Vec<_> = x.shape().iter().map(|&size| AxisPicks::identity(size)).collect();
-        for (at, &axis) in axes.iter().enumerate() {
-            let span = Span::new(x.shape()[axis], starts[at], ends[at], steps[at])?;
-            picks[axis] = AxisPicks::default();
-            picks[axis].stretch(span.start, span.step, span.len);
-        }
-        let y = pick(x, &picks, None)?;
-        cx.set(0, y);
         Ok(())
     }
 
@@ -107,6 +94,28 @@ impl Op for Slice {
         let axes = Tensor::vector(renamed_axes(&axes, order)?);
         let axes = axes.cast(io.input_dtype(1)?, CastOptions::default()).ok()?;
         Some(Permuted::unary(io, None, order).with_constant(3, axes))
+    }
+}
+
+impl Picking for Slice {
+    fn picks(&self, cx: &EvalCx<'_>) -> Result<Vec<Vec<AxisPicks>>, OpError> {
+        let x = cx.tensor(0)?;
+        let (starts, ends) = (cx.ints(1)?, cx.ints(2)?);
+        let axes = match cx.optional_ints(3)? {
+            Some(axes) => resolve_axes(&axes, x.rank())?,
+            None => default_axes(starts.len(), x.rank())?,
+        };
+        let steps = cx.optional_ints(4)?.unwrap_or_else(|| vec![1; axes.len()]);
+        if starts.len() != axes.len() || ends.len() != axes.len() || steps.len() != axes.len() {
+            return Err(counts_differ(axes.len(), starts.len(), ends.len(), steps.len()));
+        }
+        let mut picks: Vec<_> = x.shape().iter().map(|&size| AxisPicks::identity(size)).collect();
+        for (at, &axis) in axes.iter().enumerate() {
+            let span = Span::new(x.shape()[axis], starts[at], ends[at], steps[at])?;
+            picks[axis] = AxisPicks::default();
+            picks[axis].stretch(span.start, span.step, span.len);
+        }
+        Ok(vec![picks])
     }
 }
 

@@ -9,6 +9,7 @@ use lehr_tensor::{DataType, Tensor};
 use crate::axis::resolve_axis;
 use crate::cast::Cast;
 use crate::movement::{AxisPicks, pick};
+use crate::pick_kernel::Picking;
 use crate::renamed_axes::along_axis;
 
 declare_op! {
@@ -88,22 +89,8 @@ impl Op for Split {
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>) -> Result<(), OpError> {
-        let x = cx.tensor(0)?;
-        let axis = resolve_axis(self.axis, x.rank())?;
-        let size = x.shape()[axis];
-        let n = cx.n_outputs();
-        let parts = match cx.optional_ints(1)? {
-            Some(parts) => checked_parts(&parts, size)?,
-            None => {
-                let parts = self.parts(n)?;
-                let chunk = size.div_ceil(parts);
-                (0..parts).map(|i| size.saturating_sub(i * chunk).min(chunk)).collect()
-            }
-        };
-        if parts.len() != n {
-            return Err(OpError::shape(format!("{} sizes for {n} outputs", parts.len())));
-        }
-        for (i, part) in split(x, axis, &parts)?.into_iter().enumerate() {
+        for (i, picks) in self.picks(cx)?.into_iter().enumerate() {
+            let part = pick(cx.tensor(0)?, &picks, None)?;
             cx.set(i, part);
         }
         Ok(())
@@ -144,6 +131,32 @@ impl Op for Split {
 
     fn permuted(&self, io: &Signature<'_>, order: &Permutation) -> Option<Permuted> {
         along_axis(io, order, self.axis, |axis| Self { axis, ..self.clone() })
+    }
+}
+
+impl Picking for Split {
+    fn picks(&self, cx: &EvalCx<'_>) -> Result<Vec<Vec<AxisPicks>>, OpError> {
+        let x = cx.tensor(0)?;
+        let axis = resolve_axis(self.axis, x.rank())?;
+        let size = x.shape()[axis];
+        let n = cx.n_outputs();
+        let parts = match cx.optional_ints(1)? {
+            Some(parts) => checked_parts(&parts, size)?,
+            None => {
+                let parts = self.parts(n)?;
+                let chunk = size.div_ceil(parts);
+                (0..parts).map(|i| size.saturating_sub(i * chunk).min(chunk)).collect()
+            }
+        };
+        if parts.len() != n {
+            return Err(OpError::shape(format!("{} sizes for {n} outputs", parts.len())));
+        }
+        let mut at = 0;
+        let range = |part: usize| {
+            at += part;
+            narrowed(x.shape(), axis, at - part, part)
+        };
+        parts.into_iter().map(range).collect()
     }
 }
 
@@ -193,13 +206,17 @@ pub(crate) fn split(x: &Tensor, axis: usize, parts: &[usize]) -> Result<Vec<Tens
 
 /// `len` indices of `axis` from `start` on.
 pub(crate) fn narrow(x: &Tensor, axis: usize, start: usize, len: usize) -> Result<Tensor, OpError> {
-    let mut picks: Vec<_> = x.shape().iter().map(|&size| AxisPicks::identity(size)).collect();
+    pick(x, &narrowed(x.shape(), axis, start, len)?, None)
+}
+
+fn narrowed(shape: &[usize], axis: usize, start: usize, len: usize) -> Result<Vec<AxisPicks>, OpError> {
+    let mut picks: Vec<_> = shape.iter().map(|&size| AxisPicks::identity(size)).collect();
     let Some(own) = picks.get_mut(axis) else {
-        return Err(OpError::value(format!("axis {axis} is out of range for rank {}", x.rank())));
+        return Err(OpError::value(format!("axis {axis} is out of range for rank {}", shape.len())));
     };
     *own = AxisPicks::default();
     own.stretch(start, 1, len);
-    pick(x, &picks, None)
+    Ok(picks)
 }
 
 #[cfg(test)]
