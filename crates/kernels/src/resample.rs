@@ -137,9 +137,10 @@ impl SimdOp for Band<'_> {
         for (y, out) in self.range.clone().zip(self.output.chunks_exact_mut(row_len)) {
             let (indices, weights) = self.rows.at(y);
             sum_rows(s, self.input, indices, weights, self.sums);
-            match self.lanes {
-                1 => sum_values(self.columns, self.sums, out),
-                lanes => {
+            match (self.lanes, self.columns.width) {
+                (1, _) => sum_values(self.columns, self.sums, out),
+                (LANES, 2) => sum_vectors(s, self.columns, self.sums, out),
+                (lanes, _) => {
                     for (x, out) in out.chunks_exact_mut(lanes).enumerate() {
                         let (indices, weights) = self.columns.at(x);
                         sum_rows(s, self.sums, indices, weights, out);
@@ -194,6 +195,21 @@ fn weighted<S: F32Simd, const N: usize>(
             if n == LANES { s.store(to, sum) } else { s.store_partial(to, n, sum) }
         }
         i += n;
+    }
+}
+
+/// The weighted sums of two pixels of one vector each.
+#[inline(always)]
+fn sum_vectors<S: F32Simd>(s: S, columns: &Taps<'_>, row: &[f32], out: &mut [f32]) {
+    assert!(row.len() >= columns.input * LANES, "a row of {}", row.len());
+    let (pairs, weights) = (columns.indices.as_chunks::<2>().0, columns.weights.as_chunks::<2>().0);
+    for ((out, &[a, b]), &[u, v]) in out.chunks_exact_mut(LANES).zip(pairs).zip(weights) {
+        // SAFETY: the positions of taps lie in the input, whose pixels the row holds.
+        unsafe {
+            let first = s.mul(s.load(row.as_ptr().add(a * LANES)), s.splat(u));
+            let sum = s.fma(s.load(row.as_ptr().add(b * LANES)), s.splat(v), first);
+            s.store(out.as_mut_ptr(), sum);
+        }
     }
 }
 
