@@ -47,6 +47,27 @@ impl Transposed {
         let spatial = self.window.axes.iter().map(|a| a.input);
         [self.batch, self.out_channels].into_iter().chain(spatial).collect()
     }
+
+    /// The sums, without bias. Slices have the lengths of their shapes.
+    pub(crate) fn sums(&self, x: &[f64], w: &[f64]) -> Vec<f64> {
+        let (n_in, n_out, kernel) =
+            (self.window.output_len(), self.window.input_len(), self.window.kernel_len());
+        let mut y = vec![0.0; self.batch.saturating_mul(self.out_channels).saturating_mul(n_out)];
+        let (c_in, c_out) = (self.in_channels / self.groups, self.out_channels / self.groups);
+        self.window.for_each(|at, _, taps| {
+            for n in 0..self.batch {
+                for c in 0..self.in_channels {
+                    let value = x[(n * self.in_channels + c) * n_in + at];
+                    for m in 0..c_out {
+                        let out = n * self.out_channels + c / c_in * c_out + m;
+                        let (y, w) = (&mut y[out * n_out..], &w[(c * c_out + m) * kernel..]);
+                        taps.iter().for_each(|tap| y[tap.input] += value * w[tap.kernel]);
+                    }
+                }
+            }
+        });
+        y
+    }
 }
 
 struct Lists {
@@ -176,7 +197,8 @@ impl ConvTranspose {
         ))
     }
 
-    fn output_shape(&self, x: &Shape, w: Option<&Shape>) -> Result<Shape, OpError> {
+    /// Shape of the output for inputs of the given shapes.
+    pub(crate) fn output_shape(&self, x: &Shape, w: Option<&Shape>) -> Result<Shape, OpError> {
         let groups = group_count("group", self.group)?;
         let [batch, channels, spatial @ ..] = x.dims() else {
             return Err(OpError::shape(format!("input 0: expected at least rank 3, got {x}")));
@@ -219,23 +241,9 @@ impl Op for ConvTranspose {
         check_dtype(1, w, x.dtype())?;
         let op = self.fit(x.shape(), w.shape())?;
         let shape = op.output();
-        let len = bounded_len(cx, x.dtype(), &shape)?;
-        let (input, weights) = (floats(cx, 0)?, floats(cx, 1)?);
-        let (n_in, n_out, kernel) = (op.window.output_len(), op.window.input_len(), op.window.kernel_len());
-        let mut y = vec![0.0; len];
-        let (c_in, c_out) = (op.in_channels / op.groups, op.out_channels / op.groups);
-        op.window.for_each(|at, _, taps| {
-            for n in 0..op.batch {
-                for c in 0..op.in_channels {
-                    let value = input[(n * op.in_channels + c) * n_in + at];
-                    for m in 0..c_out {
-                        let out = n * op.out_channels + c / c_in * c_out + m;
-                        let (y, w) = (&mut y[out * n_out..], &weights[(c * c_out + m) * kernel..]);
-                        taps.iter().for_each(|tap| y[tap.input] += value * w[tap.kernel]);
-                    }
-                }
-            }
-        });
+        bounded_len(cx, x.dtype(), &shape)?;
+        let n_out = op.window.input_len();
+        let mut y = op.sums(&floats(cx, 0)?, &floats(cx, 1)?);
         if let Some(bias) = optional_floats(cx, 2)? {
             check_shape(2, cx.tensor(2)?, &[op.out_channels])?;
             for (row, bias) in y.chunks_exact_mut(n_out.max(1)).zip(bias.iter().cycle()) {

@@ -26,12 +26,38 @@ const ALONE_BELOW: usize = 200_000;
 /// Keeps gathered pixels from meeting in the same sets of the first-level cache.
 const SPREAD: usize = 16;
 
+/// Where the pixels of the output go in maps that may be larger. Distances are in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placement {
+    pub first: usize,
+    /// From a pixel to the next one of its row.
+    pub step: usize,
+    /// From a row to the next one.
+    pub row: usize,
+    /// Pixels of a channel of the maps.
+    pub pixels: usize,
+}
+
+impl Placement {
+    /// Every pixel of maps of this extent.
+    fn dense([height, width]: [usize; 2]) -> Self {
+        Placement { first: 0, step: 1, row: width, pixels: height * width }
+    }
+
+    /// Where the pixel goes that is the given one of rows of `width`.
+    #[inline(always)]
+    fn at(self, pixel: usize, width: usize) -> usize {
+        self.first + pixel / width * self.row + pixel % width * self.step
+    }
+}
+
 /// A convolution of blocked maps, ready for weights.
 #[derive(Debug, Clone)]
 pub struct BlockedConv {
     shape: ConvShape<2>,
     input: Maps,
     output: Maps,
+    placement: Placement,
     /// Distances of the taps and blocks of channels of one group.
     segments: Vec<isize>,
     /// Whether the window is a single pixel that visits every pixel.
@@ -44,6 +70,14 @@ impl BlockedConv {
     /// # Errors
     /// Groups that are not made of whole blocks, or sizes that do not fit the address space.
     pub fn new(shape: ConvShape<2>) -> Result<Self, ShapeError> {
+        Self::placed(shape, Placement::dense(shape.output()))
+    }
+
+    /// The plan of a convolution whose output is some of the pixels of larger maps.
+    ///
+    /// # Errors
+    /// As [`BlockedConv::new`].
+    pub(super) fn placed(shape: ConvShape<2>, placement: Placement) -> Result<Self, ShapeError> {
         let p = *shape.params();
         if p.groups > 1 {
             for (what, got) in [
@@ -56,7 +90,7 @@ impl BlockedConv {
             }
         }
         let input = Maps::new(p.in_channels, shape.in_pixels())?;
-        let output = Maps::new(p.out_channels, shape.out_pixels())?;
+        let output = Maps::new(p.out_channels, placement.pixels)?;
         let packed = packed_len(&shape).ok_or(ShapeError::TooLarge { what: "packed weights" })?;
         debug_assert!(packed > 0);
         let pointwise = p.kernel == [1, 1] && p.strides == [1, 1] && p.input == shape.output();
@@ -70,7 +104,7 @@ impl BlockedConv {
                 segments.extend(blocks.map(|block| tap + (block * input.plane()).cast_signed()));
             }
         }
-        Ok(BlockedConv { shape, input, output, segments, pointwise })
+        Ok(BlockedConv { shape, input, output, placement, segments, pointwise })
     }
 
     /// The geometry.
@@ -123,6 +157,16 @@ impl BlockedConv {
         Ok(data)
     }
 
+    /// Length of the packed weights.
+    pub(super) fn packed_len(&self) -> usize {
+        packed_len(&self.shape).unwrap_or(0)
+    }
+
+    /// Whether pixels of a row, and rows, lie next to each other.
+    fn is_dense(&self) -> bool {
+        self.placement.step == 1 && self.placement.row == self.shape.output()[1]
+    }
+
     /// Elements of the packed sum for one output value.
     fn depth(&self) -> usize {
         self.segments.len() * BLOCK
@@ -131,7 +175,7 @@ impl BlockedConv {
     /// Pixels that are computed at a time.
     fn chunk(&self) -> usize {
         let most = (CHUNK / self.depth()).clamp(2 * NARROW, 512);
-        let pixels = self.output.pixels();
+        let pixels = self.shape.out_pixels();
         pixels.div_ceil(pixels.div_ceil(most))
     }
 
@@ -245,7 +289,7 @@ struct Cut {
 impl Cut {
     fn of(conv: &BlockedConv, images: usize, threads: usize) -> Self {
         let shape = &conv.shape;
-        let pixels = conv.output.pixels();
+        let pixels = shape.out_pixels();
         let chunks = pixels.div_ceil(conv.chunk().max(1));
         let blocks = shape.group_out().div_ceil(BLOCK);
         let outer = images * shape.groups() * chunks;
@@ -371,6 +415,7 @@ impl Chunk<'_> {
         let (finish, left) = Finish::of(self.epilogue.activation);
         let most = if VECTORS == 1 { NARROW } else { WIDE };
         let start = self.image * maps.len() + block * maps.plane();
+        let width = conv.shape.output()[1];
         let source = self.source().as_ptr();
         let step = conv.shape.params().strides[1] * BLOCK;
         let gathered_step = conv.depth() + SPREAD;
@@ -384,6 +429,7 @@ impl Chunk<'_> {
             residual: None,
             finish,
             output: self.output.as_ptr(),
+            out_step: conv.placement.step * BLOCK,
             plane: maps.plane(),
         };
         let mut from = self.pixels.start;
@@ -410,7 +456,7 @@ impl Chunk<'_> {
             let count = pixels.len().div_ceil(most);
             for index in 0..count {
                 let part = part(pixels.len(), count, index);
-                let at = start + (pixels.start + part.start) * BLOCK;
+                let at = start + conv.placement.at(pixels.start + part.start, width) * BLOCK;
                 let tile = Tile {
                     input: template.input.wrapping_add(part.start * template.step),
                     residual: self.epilogue.residual.map(|residual| residual[at..].as_ptr()),
@@ -422,7 +468,7 @@ impl Chunk<'_> {
                 unsafe { tile::run::<S, VECTORS>(s, &tile, part.len()) };
             }
         }
-        let Some(op) = left else { return };
+        let Some(op) = left.filter(|_| conv.is_dense()) else { return };
         // While the panel is in the first-level cache.
         for block in 0..VECTORS {
             let at = start + block * maps.plane() + self.pixels.start * BLOCK;
@@ -438,6 +484,8 @@ impl Chunk<'_> {
         if from >= end {
             return None;
         }
+        let width = self.conv.shape.output()[1];
+        let end = if self.conv.is_dense() { end } else { end.min((from / width + 1) * width) };
         if self.conv.pointwise {
             return Some(Stretch::InPlace(from..end, (from * BLOCK).cast_signed()));
         }

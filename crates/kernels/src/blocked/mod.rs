@@ -12,13 +12,16 @@ mod finish;
 mod interleave;
 mod layout;
 mod tile;
+mod transposed;
 mod winograd;
 
 pub use conv::{BlockedConv, conv_blocked, conv_blocked_scratch_len};
 pub use depthwise::{BlockedDepthwise, depthwise_blocked, depthwise_blocked_scratch_len};
 pub use interleave::interleave_blocked;
 pub use layout::{from_blocked, to_blocked};
-
+pub use transposed::{
+    BlockedTransposed, TransposedParams, transposed_blocked, transposed_blocked_scratch_len,
+};
 pub use winograd::{BlockedWinograd, WinogradTile, winograd_blocked, winograd_blocked_scratch_len};
 
 use std::ops::Range;

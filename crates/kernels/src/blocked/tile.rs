@@ -42,8 +42,10 @@ pub(super) struct Tile<'a> {
     /// Like `output`.
     pub residual: Option<*const f32>,
     pub finish: Finish,
-    /// First pixel of the output; pixels are next to each other.
+    /// First pixel of the output.
     pub output: *mut f32,
+    /// From a pixel of the output to the next one of the tile.
+    pub out_step: usize,
     /// From a block of the output to the next one.
     pub plane: usize,
 }
@@ -115,7 +117,7 @@ unsafe fn sum<S: F32Simd, const ROWS: usize, const VECTORS: usize>(s: S, tile: &
         for (row, sums) in sums.iter_mut().enumerate() {
             for (v, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: like the output.
-                *sum = s.add(*sum, unsafe { s.load(residual.add(v * tile.plane + row * BLOCK)) });
+                *sum = s.add(*sum, unsafe { s.load(residual.add(v * tile.plane + row * tile.out_step)) });
             }
         }
     }
@@ -123,7 +125,7 @@ unsafe fn sum<S: F32Simd, const ROWS: usize, const VECTORS: usize>(s: S, tile: &
     for (row, sums) in sums.iter().enumerate() {
         for (v, sum) in sums.iter().enumerate() {
             // SAFETY: granted by the caller.
-            unsafe { s.store(tile.output.add(v * tile.plane + row * BLOCK), *sum) };
+            unsafe { s.store(tile.output.add(v * tile.plane + row * tile.out_step), *sum) };
         }
     }
 }

@@ -447,6 +447,7 @@ impl Tiles<'_> {
                     residual: None,
                     finish: Finish::Nothing,
                     output: to[rows.start * BLOCK..].as_mut_ptr(),
+                    out_step: BLOCK,
                     plane: tile_plane,
                 };
                 // SAFETY: rows lie inside the planes of tiles, of which there are as many as blocks; weights are as many as

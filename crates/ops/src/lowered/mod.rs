@@ -7,11 +7,13 @@
 
 mod activation;
 mod blocks;
+mod last_plan;
 
 pub use activation::Activation;
 
 crate::registry::operators! {
     blocked_conv::BlockedConv cpu;
+    blocked_conv_transpose::BlockedConvTranspose cpu;
     from_blocked::FromBlocked cpu;
     interleave::Interleave cpu;
     to_blocked::ToBlocked cpu;

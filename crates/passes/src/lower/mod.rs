@@ -18,6 +18,7 @@ mod fuse_activation;
 mod fuse_factors;
 mod fuse_residual;
 mod lower_conv;
+mod lower_conv_transpose;
 
 use absorb_offset::AbsorbOffset;
 use block_concat::BlockConcat;
@@ -31,6 +32,7 @@ use fuse_activation::FuseActivation;
 use fuse_factors::FuseFactors;
 use fuse_residual::FuseResidual;
 use lower_conv::LowerConv;
+use lower_conv_transpose::LowerConvTranspose;
 
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
@@ -43,7 +45,11 @@ pub fn lowering() -> PassManager {
     PassManager::new(
         "lowering",
         vec![
-            stage("convolutions", vec![Box::new(Rewriter(LowerConv))]),
+            // Some transposed convolutions become ordinary ones.
+            stage(
+                "convolutions",
+                vec![Box::new(Rewriter(LowerConvTranspose)), Box::new(Rewriter(LowerConv))],
+            ),
             stage(
                 "blocks",
                 vec![

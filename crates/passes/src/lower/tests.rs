@@ -110,6 +110,19 @@ fn shuffled_channels_stay_in_blocks() {
 }
 
 #[test]
+fn transposed_convolutions() {
+    let (a, b) = (weights("a", [16, 12, 2, 2]), weights("b", [12, 3, 2, 2]));
+    let body = format!(
+        "input %x: f32[2,16,3,4] {a} {b} const %c = f32[3] [0.5, 1, 2]
+        %h = ConvTranspose(%x, %a) {{strides = [2, 2]}} %g = Relu(%h)
+        %y = ConvTranspose(%g, %b, %c) {{strides = [2, 2]}} output %y"
+    );
+    let expected =
+        ["ToBlocked", "BlockedConvTranspose", "Relu", "BlockedConv", "FromBlocked", "DepthToSpace"];
+    assert_eq!(lowered(&body), expected);
+}
+
+#[test]
 fn symbolic_sizes() {
     let body = block("%h = Conv(%x, %a) %m = GlobalAveragePool(%h) %g = Mul(%h, %m) %y = Conv(%g, %b)")
         .replace("f32[1,16,6,5]", "f32[N,16,H,W]");
