@@ -155,33 +155,41 @@ impl<M: Map> SimdOp for MapLoop<M> {
     }
 }
 
+/// Evaluates `$body` with `$map` standing for the vector form of the function `$op`.
+macro_rules! with_map {
+    ($op:expr, |$map:ident| $body:expr) => {{
+        macro_rules! run {
+            ($form:expr) => {{
+                let $map = $form;
+                $body
+            }};
+        }
+        match $op {
+            UnaryOp::Abs => run!(Abs {}),
+            UnaryOp::Neg => run!(Neg {}),
+            UnaryOp::Sqrt => run!(Sqrt {}),
+            UnaryOp::Reciprocal => run!(Reciprocal {}),
+            UnaryOp::Relu => run!(Clip { low: 0.0, high: f32::INFINITY }),
+            UnaryOp::LeakyRelu { slope } => run!(LeakyRelu { slope }),
+            UnaryOp::Clip { low, high } => run!(Clip { low, high }),
+            UnaryOp::Exp => run!(Exp {}),
+            UnaryOp::Sigmoid => run!(Sigmoid {}),
+            UnaryOp::HardSigmoid { alpha, beta } => run!(HardSigmoid { alpha, beta }),
+            UnaryOp::Tanh => run!(Tanh {}),
+            UnaryOp::Erf => run!(Erf {}),
+            UnaryOp::Gelu => run!(Gelu {}),
+            UnaryOp::GeluTanh => run!(GeluTanh {}),
+            UnaryOp::Swish { alpha } => run!(Swish { alpha }),
+            UnaryOp::HardSwish => run!(HardSwish {}),
+            UnaryOp::Elu { alpha } => run!(Elu { alpha }),
+        }
+    }};
+}
+
 /// # Safety
 /// `x` is readable and `y` writable for `len` values; they are equal or do not overlap; nobody else accesses `y`.
 unsafe fn apply_unary(isa: Isa, op: UnaryOp, x: *const f32, y: *mut f32, len: usize) {
-    macro_rules! run {
-        ($map:expr) => {
-            isa.dispatch(MapLoop { map: $map, x, y, len })
-        };
-    }
-    match op {
-        UnaryOp::Abs => run!(Abs {}),
-        UnaryOp::Neg => run!(Neg {}),
-        UnaryOp::Sqrt => run!(Sqrt {}),
-        UnaryOp::Reciprocal => run!(Reciprocal {}),
-        UnaryOp::Relu => run!(Clip { low: 0.0, high: f32::INFINITY }),
-        UnaryOp::LeakyRelu { slope } => run!(LeakyRelu { slope }),
-        UnaryOp::Clip { low, high } => run!(Clip { low, high }),
-        UnaryOp::Exp => run!(Exp {}),
-        UnaryOp::Sigmoid => run!(Sigmoid {}),
-        UnaryOp::HardSigmoid { alpha, beta } => run!(HardSigmoid { alpha, beta }),
-        UnaryOp::Tanh => run!(Tanh {}),
-        UnaryOp::Erf => run!(Erf {}),
-        UnaryOp::Gelu => run!(Gelu {}),
-        UnaryOp::GeluTanh => run!(GeluTanh {}),
-        UnaryOp::Swish { alpha } => run!(Swish { alpha }),
-        UnaryOp::HardSwish => run!(HardSwish {}),
-        UnaryOp::Elu { alpha } => run!(Elu { alpha }),
-    }
+    with_map!(op, |map| isa.dispatch(MapLoop { map, x, y, len }));
 }
 
 /// Calls `body(from, len)` for chunks of `0..len`, on the team if there is enough to do.
@@ -219,6 +227,42 @@ pub fn unary_in_place(team: &Team, isa: Isa, op: UnaryOp, y: &mut [f32]) {
         // SAFETY: chunks are disjoint.
         unary_in_place_alone(isa, op, unsafe { y.get(from, len) });
     });
+}
+
+/// `map` over `rows` rows of `cols` values in place, `stride` apart.
+struct MapRows<M> {
+    map: M,
+    start: *mut f32,
+    rows: usize,
+    cols: usize,
+    stride: usize,
+}
+
+impl<M: Map> SimdOp for MapRows<M> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: F32Simd>(self, s: S) {
+        for row in 0..self.rows {
+            let y = self.start.wrapping_add(row * self.stride);
+            MapLoop { map: self.map, x: y, y, len: self.cols }.run(s);
+        }
+    }
+}
+
+/// `y = op(y)` on the calling thread, for `rows` rows of `cols` values from `start` on, `stride` apart.
+///
+/// # Safety
+/// The rows are writable, and nobody else accesses them.
+pub(crate) unsafe fn unary_rows_alone(
+    isa: Isa,
+    op: UnaryOp,
+    start: *mut f32,
+    rows: usize,
+    cols: usize,
+    stride: usize,
+) {
+    with_map!(op, |map| isa.dispatch(MapRows { map, start, rows, cols, stride }));
 }
 
 /// `y = op(y)` on the calling thread.

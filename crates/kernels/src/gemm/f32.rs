@@ -7,7 +7,7 @@ use super::tile::best_tile;
 use super::{
     A, Block, K_BLOCK, MR, MatRef, NR, PackedBRef, Stage, StageBias, TileF32, k_blocks, pack_a_into,
 };
-use crate::elementwise::{UnaryOp, unary_in_place_alone};
+use crate::elementwise::{UnaryOp, unary_rows_alone};
 use crate::isa::Isa;
 use crate::team::{Parts, Team};
 
@@ -84,6 +84,8 @@ struct Sizes {
 const ALONE_BELOW: usize = 200_000;
 /// Tasks per thread: more than one, so that a thread which is held up is helped.
 const TASKS_PER_THREAD: usize = 4;
+/// Panels of C to which a function is applied at a time.
+const UNARY_PANELS: usize = 2;
 
 /// Scratch values that [`gemm`] needs for an `m x k` matrix A with this column stride.
 #[must_use]
@@ -156,13 +158,7 @@ pub fn gemm_with(
         // SAFETY: no two concurrent tasks have the same worker index.
         let scratch = unsafe { scratch.get(worker * scratch_each, scratch_each) };
         // SAFETY: sizes were asserted above; tasks are disjoint blocks of C.
-        unsafe { part(tile, sizes, rows.clone(), cols.clone(), a, b, c.as_ptr(), ldc, epilogue, scratch) };
-        if let Activation::Unary(op) = epilogue.activation {
-            for row in rows {
-                // SAFETY: a row of this task's block of C.
-                unary_in_place_alone(tile.isa(), op, unsafe { c.get(row * ldc + cols.start, cols.len()) });
-            }
-        }
+        unsafe { part(tile, sizes, rows, cols, a, b, c.as_ptr(), ldc, epilogue, scratch) };
     });
 }
 
@@ -175,8 +171,8 @@ struct Grid {
 }
 
 impl Grid {
-    /// Rows are split first, since then a thread reads only its rows of A and the panels of B pass through all cores'
-    /// shared cache; columns where there are too few rows to balance.
+    /// A part of the rows reads all of B, a part of the columns all of A: the longer side is split first, if it can be
+    /// balanced.
     fn choose(sizes: Sizes, threads: usize) -> Self {
         let Sizes { m, n, k } = sizes;
         let work = m.saturating_mul(n).saturating_mul(k);
@@ -185,7 +181,7 @@ impl Grid {
         }
         let wanted = (threads * TASKS_PER_THREAD).min(work / (ALONE_BELOW / 4)).max(threads);
         let row_tiles = m.div_ceil(MR);
-        if row_tiles >= 4 * wanted {
+        if m > n && row_tiles >= 4 * wanted {
             return Grid { sizes, row_parts: wanted, col_parts: 1 };
         }
         let col_parts = wanted.min(n.div_ceil(NR));
@@ -256,24 +252,36 @@ unsafe fn part(
                 pack_a_into(a, row..row + m, k.clone(), scratch);
                 A::Packed { start: scratch.as_ptr(), panel_stride: k.len() * MR }
             };
-            let bias = match epilogue.bias {
-                Bias::None => StageBias::None,
-                Bias::PerRow(bias) => StageBias::PerRow(bias.as_ptr().wrapping_add(row)),
-                Bias::PerCol(bias) => StageBias::PerCol(bias.as_ptr().wrapping_add(cols.start)),
+            // Other functions than bounds are applied to a few panels at a time, while they are in the first-level cache.
+            let unary = match epilogue.activation {
+                Activation::Unary(op) if k.end == sizes.k => Some(op),
+                _ => None,
             };
-            let block = Block {
-                rows: m,
-                cols: cols.len(),
-                k: k.len(),
-                a,
-                b: b.as_slice().as_ptr().wrapping_add(cols.start / NR * b_panel + k.start * NR),
-                b_panel,
-                c: c.wrapping_add(row * ldc + cols.start),
-                ldc,
-                stage: stage_of(epilogue, bias, &k, sizes.k),
-            };
-            // SAFETY: the block is a part of what the caller vouches for; `cols.start` is a multiple of NR.
-            unsafe { tile.run(&block) };
+            let step = if unary.is_some() { UNARY_PANELS * NR } else { cols.len().max(1) };
+            for col in cols.clone().step_by(step) {
+                let bias = match epilogue.bias {
+                    Bias::None => StageBias::None,
+                    Bias::PerRow(bias) => StageBias::PerRow(bias.as_ptr().wrapping_add(row)),
+                    Bias::PerCol(bias) => StageBias::PerCol(bias.as_ptr().wrapping_add(col)),
+                };
+                let block = Block {
+                    rows: m,
+                    cols: step.min(cols.end - col),
+                    k: k.len(),
+                    a,
+                    b: b.as_slice().as_ptr().wrapping_add(col / NR * b_panel + k.start * NR),
+                    b_panel,
+                    c: c.wrapping_add(row * ldc + col),
+                    ldc,
+                    stage: stage_of(epilogue, bias, &k, sizes.k),
+                };
+                // SAFETY: the block is a part of what the caller vouches for; `col` is a multiple of NR.
+                unsafe { tile.run(&block) };
+                if let Some(op) = unary {
+                    // SAFETY: the same block of C.
+                    unsafe { unary_rows_alone(tile.isa(), op, block.c, block.rows, block.cols, ldc) };
+                }
+            }
         }
     }
 }

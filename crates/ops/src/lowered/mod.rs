@@ -16,5 +16,6 @@ crate::registry::operators! {
     blocked_conv_transpose::BlockedConvTranspose cpu;
     from_blocked::FromBlocked cpu;
     interleave::Interleave cpu;
+    linear::Linear cpu;
     to_blocked::ToBlocked cpu;
 }
