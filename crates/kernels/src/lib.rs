@@ -10,6 +10,7 @@
 //! - Sizes and slice lengths are asserted once at every safe entry; behind it, pointers are in bounds.
 //! - Tails run the same vector arithmetic as full vectors, so a value does not depend on its position.
 
+pub mod attention;
 pub mod blocked;
 pub mod conv;
 pub mod elementwise;

@@ -205,6 +205,39 @@ fn keep<S: F32Simd>(s: S, v: S::V, n: usize) -> S::V {
     unsafe { s.load(lanes.as_ptr()) }
 }
 
+/// `Σ x`, or `Σ (x - shift)²`, as four sums of vectors, since one would wait for each addition.
+#[inline(always)]
+fn total<S: F32Simd, const SQUARES: bool>(s: S, x: &[f32], shift: f32) -> f32 {
+    let shifts = s.splat(shift);
+    let (vectors, rest) = x.as_chunks::<LANES>();
+    let (groups, left) = vectors.as_chunks::<4>();
+    let mut tail = [if SQUARES { shift } else { 0.0 }; LANES];
+    tail[..rest.len()].copy_from_slice(rest);
+    let mut sums = [s.splat(0.0); 4];
+    for group in groups {
+        for (sum, values) in sums.iter_mut().zip(group) {
+            *sum = add_to::<S, SQUARES>(s, *sum, values, shifts);
+        }
+    }
+    let mut sum = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
+    for values in left {
+        sum = add_to::<S, SQUARES>(s, sum, values, shifts);
+    }
+    s.sum(add_to::<S, SQUARES>(s, sum, &tail, shifts))
+}
+
+/// `sum + x`, or `sum + (x - shift)²`.
+#[inline(always)]
+fn add_to<S: F32Simd, const SQUARES: bool>(s: S, sum: S::V, x: &[f32; LANES], shift: S::V) -> S::V {
+    // SAFETY: an array of LANES values.
+    let x = unsafe { s.load(x.as_ptr()) };
+    if SQUARES {
+        let difference = s.sub(x, shift);
+        return s.fma(difference, difference, sum);
+    }
+    s.add(sum, x)
+}
+
 struct NormalizeRow<'a> {
     normalization: &'a Normalization<'a>,
     x: &'a [f32],
@@ -219,33 +252,37 @@ impl SimdOp for NormalizeRow<'_> {
     fn run<S: F32Simd>(self, s: S) -> (f32, f32) {
         let NormalizeRow { normalization, x, y } = self;
         let count = x.len() as f32;
-        let mut mean = 0.0;
-        if normalization.centered {
-            let mut sums = s.splat(0.0);
-            for_vectors!(x.len(), |i, _n| {
-                sums = s.add(sums, load(s, x, i, 0.0));
-            });
-            mean = s.sum(sums) / count;
-        }
+        let mean = if normalization.centered { total::<S, false>(s, x, 0.0) / count } else { 0.0 };
         // The second pass over the differences avoids the cancellation of E[x²] - E[x]².
-        let shift = s.splat(mean);
-        let mut squares = s.splat(0.0);
-        for_vectors!(x.len(), |i, _n| {
-            let d = s.sub(load(s, x, i, mean), shift);
-            squares = s.fma(d, d, squares);
-        });
-        let inverse = 1.0 / (s.sum(squares) / count + normalization.epsilon).sqrt();
-        let factor = s.splat(inverse);
-        for_vectors!(x.len(), |i, _n| {
-            let mut v = s.mul(s.sub(load(s, x, i, 0.0), shift), factor);
-            if let Some(scale) = normalization.scale {
-                v = s.mul(v, load(s, &scale[..x.len()], i, 0.0));
+        let inverse = 1.0 / (total::<S, true>(s, x, mean) / count + normalization.epsilon).sqrt();
+        let (shift, factor) = (s.splat(mean), s.splat(inverse));
+        let scale = normalization.scale.map(|scale| &scale[..x.len()]);
+        let bias = normalization.bias.map(|bias| &bias[..x.len()]);
+        let mut from = 0;
+        if let (Some(scale), Some(bias)) = (scale, bias) {
+            let vectors = x.as_chunks::<LANES>().0.iter().zip(y.as_chunks_mut::<LANES>().0);
+            let parameters = scale.as_chunks::<LANES>().0.iter().zip(bias.as_chunks::<LANES>().0);
+            for ((x, y), (scale, bias)) in vectors.zip(parameters) {
+                // SAFETY: arrays of LANES values.
+                unsafe {
+                    let v = s.mul(s.sub(s.load(x.as_ptr()), shift), factor);
+                    let v = s.add(s.mul(v, s.load(scale.as_ptr())), s.load(bias.as_ptr()));
+                    s.store(y.as_mut_ptr(), v);
+                }
             }
-            if let Some(bias) = normalization.bias {
-                v = s.add(v, load(s, &bias[..x.len()], i, 0.0));
+            from = x.len() / LANES * LANES;
+        }
+        while from < x.len() {
+            let mut v = s.mul(s.sub(load(s, x, from, 0.0), shift), factor);
+            if let Some(scale) = scale {
+                v = s.mul(v, load(s, scale, from, 0.0));
             }
-            store(s, y, i, v);
-        });
+            if let Some(bias) = bias {
+                v = s.add(v, load(s, bias, from, 0.0));
+            }
+            store(s, y, from, v);
+            from += LANES;
+        }
         (mean, inverse)
     }
 }

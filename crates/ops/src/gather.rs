@@ -1,12 +1,16 @@
 //! `Gather`: <https://onnx.ai/onnx/operators/onnx__Gather.html>
 
+use std::sync::Arc;
+
 use lehr_graph::{
     AxisMap, AxisRole, Cost, EvalCx, InferCx, Op, OpError, Permutation, Permuted, Signature, SymValues,
     declare_op,
 };
-use lehr_tensor::Tensor;
+use lehr_kernels::Isa;
+use lehr_tensor::{Tensor, checked_len};
 
 use crate::axis::resolve_axis;
+use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32};
 use crate::movement::{Blocks, check_size, count, move_elements, resolve_index};
 use crate::renamed_axes::along_axis;
 
@@ -88,10 +92,14 @@ fn gather_known(data: &SymValues, indices: &SymValues) -> Result<Option<SymValue
     Ok(SymValues::new(indices.shape(), values).ok())
 }
 
+/// Indices counted from the front of an axis of that size.
+fn resolved(indices: &Tensor, size: usize) -> Result<Vec<usize>, OpError> {
+    indices.to_i64s()?.into_iter().map(|index| resolve_index(index, size)).collect()
+}
+
 fn gather(data: &Tensor, indices: &Tensor, axis: usize, shape: &[usize]) -> Result<Tensor, OpError> {
     let size = data.shape()[axis];
-    let indices: Vec<usize> =
-        indices.to_i64s()?.into_iter().map(|i| resolve_index(i, size)).collect::<Result<_, _>>()?;
+    let indices = resolved(indices, size)?;
     if shape.contains(&0) {
         return Ok(Tensor::zeros(data.dtype(), shape)?);
     }
@@ -100,6 +108,46 @@ fn gather(data: &Tensor, indices: &Tensor, axis: usize, shape: &[usize]) -> Resu
     let starts: Vec<usize> =
         (0..outer).flat_map(|o| indices.iter().map(move |&i| (o * size + i) * block)).collect();
     move_elements(&[data], shape, &Blocks { starts: &starts, block })
+}
+
+/// For 32-bit floats, whose memory goes around between nodes; other types are copied in whole blocks as well.
+impl CpuOp for Gather {
+    fn choose(&self, io: &Signature<'_>, _isa: Isa) -> Option<Recipe> {
+        are_f32(io, &[0]).then(|| Recipe::new("blocks"))
+    }
+
+    fn pack(&self, _recipe: &Recipe, _constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
+        Ok(Packed::default())
+    }
+
+    fn bind(&self, _recipe: &Recipe, _packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
+        Ok(Box::new(GatherKernel(self.clone())))
+    }
+}
+
+struct GatherKernel(Gather);
+
+impl Kernel for GatherKernel {
+    fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
+        let (data, indices) = (cx.tensor(0)?, cx.tensor(1)?);
+        let axis = resolve_axis(self.0.axis, data.rank())?;
+        let (outer, size, inner) = (&data.shape()[..axis], data.shape()[axis], &data.shape()[axis + 1..]);
+        let shape: Vec<_> = [outer, indices.shape(), inner].concat();
+        check_size(cx.environment, data.dtype(), &shape)?;
+        let (block, indices) = (count(inner), resolved(indices, size)?);
+        let mut y = cx.buffers.take(checked_len(&shape)?);
+        if !y.is_empty() {
+            let data = data.as_slice::<f32>()?;
+            let planes = data.chunks_exact(size * block).zip(y.chunks_exact_mut(indices.len() * block));
+            for (plane, y) in planes {
+                for (&index, y) in indices.iter().zip(y.chunks_exact_mut(block)) {
+                    y.copy_from_slice(&plane[index * block..(index + 1) * block]);
+                }
+            }
+        }
+        cx.set(0, Tensor::from_vec(&shape, y)?);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

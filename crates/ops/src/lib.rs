@@ -23,6 +23,7 @@ pub mod schema;
 pub mod window;
 
 mod arg_reduction;
+mod attention_kernel;
 mod axis;
 mod bitwise;
 mod broadcast_rows;
@@ -87,7 +88,7 @@ registry::operators! {
     asinh::Asinh;
     atan::Atan;
     atanh::Atanh;
-    attention::Attention;
+    attention::Attention cpu;
     average_pool::AveragePool cpu;
     batch_normalization::BatchNormalization cpu;
     bernoulli::Bernoulli;
@@ -135,7 +136,7 @@ registry::operators! {
     eye_like::EyeLike;
     flatten::Flatten;
     floor::Floor cpu;
-    gather::Gather;
+    gather::Gather cpu;
     gather_elements::GatherElements;
     gather_nd::GatherND;
     gelu::Gelu cpu;

@@ -1,8 +1,7 @@
 //! Recognises scaled dot-product attention, `softmax(s·Q·Kᵀ + mask)·V` on tensors of (batch, heads, positions, features),
 //! the factor before or behind the product. Where the mask leaves a query no key, the operator gives zeros instead of NaN.
 //!
-//! It stands in no level's pipeline: a runtime without a kernel for the whole operator, as that of this workspace, has to
-//! take it apart again, while products and softmax are fast everywhere. It is for graphs that are exported to one with.
+//! It stands in no level's pipeline but in the lowering: files keep the products and the softmax, which every runtime has.
 
 use lehr_graph::{Dim, Graph, PatchBuilder, PatchValue, Shape, ValueId};
 use lehr_ops::{attention::Attention, matmul::MatMul, softmax::Softmax, transpose::Transpose};

@@ -27,6 +27,8 @@ attribute_enum! {
         Swish = "Swish",
         /// `x / 2 · (1 + erf(x / √2))`.
         Gelu = "Gelu",
+        /// `x / 2 · (1 + tanh(√(2 / π) · (x + 0.044715 · x³)))`.
+        GeluTanh = "GeluTanh",
         /// `x`, or `[alpha] · (e^x - 1)` below zero.
         Elu = "Elu",
     }
@@ -38,7 +40,7 @@ impl Activation {
         match self {
             Self::Clip | Self::HardSigmoid => 2,
             Self::LeakyRelu | Self::Swish | Self::Elu => 1,
-            Self::Relu | Self::HardSwish | Self::Sigmoid | Self::Tanh | Self::Gelu => 0,
+            Self::Relu | Self::HardSwish | Self::Sigmoid | Self::Tanh | Self::Gelu | Self::GeluTanh => 0,
         }
     }
 
@@ -69,6 +71,7 @@ impl Activation {
             Self::Tanh => gemm::Activation::Unary(UnaryOp::Tanh),
             Self::Swish => gemm::Activation::Unary(UnaryOp::Swish { alpha: a }),
             Self::Gelu => gemm::Activation::Unary(UnaryOp::Gelu),
+            Self::GeluTanh => gemm::Activation::Unary(UnaryOp::GeluTanh),
             Self::Elu => gemm::Activation::Unary(UnaryOp::Elu { alpha: a }),
         })
     }
@@ -107,6 +110,10 @@ impl Activation {
             Self::Tanh => x.tanh(),
             Self::Swish => x / (1.0 + (-a * x).exp()),
             Self::Gelu => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+            Self::GeluTanh => {
+                let slope = (2.0 / std::f64::consts::PI).sqrt();
+                0.5 * x * (1.0 + (slope * (x + 0.044_715 * x * x * x)).tanh())
+            }
             Self::Elu => {
                 if x < 0.0 {
                     a * x.exp_m1()

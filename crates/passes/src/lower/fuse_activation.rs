@@ -1,8 +1,8 @@
-//! `Relu(BlockedConv(x)) = BlockedConv(x)` with the activation, where nobody else reads the convolution.
+//! `Relu(BlockedConv(x)) = BlockedConv(x)` with the activation, where nobody else reads the convolution; likewise `Linear`.
 
 use std::sync::Arc;
 
-use lehr_graph::{Graph, Node, PatchBuilder, PatchValue};
+use lehr_graph::{Graph, Node, OpRef, PatchBuilder, PatchValue};
 use lehr_ops::clip::Clip;
 use lehr_ops::elu::Elu;
 use lehr_ops::gelu::{Approximation, Gelu};
@@ -11,6 +11,7 @@ use lehr_ops::hard_swish::HardSwish;
 use lehr_ops::leaky_relu::LeakyRelu;
 use lehr_ops::lowered::Activation;
 use lehr_ops::lowered::blocked_conv::BlockedConv;
+use lehr_ops::lowered::linear::Linear;
 use lehr_ops::relu::Relu;
 use lehr_ops::sigmoid::Sigmoid;
 use lehr_ops::swish::Swish;
@@ -28,7 +29,7 @@ impl Rewrite for FuseActivation {
     fn info(&self) -> PassInfo {
         PassInfo {
             name: "fuse_activation",
-            doc: "lets convolutions apply the function behind them",
+            doc: "lets convolutions and products apply the function behind them",
             level: OptLevel::O1,
             exactness: Exactness::Rounding,
         }
@@ -53,22 +54,33 @@ impl Rewrite for FuseActivation {
         let graph = patch.graph();
         let node = graph.node(found.root());
         let x = node.input(0).ok_or(Reject::NoEffect)?;
-        let conv = graph.node(graph.producer(x).ok_or(Reject::NoEffect)?);
-        let op = conv.op().downcast_ref::<BlockedConv>().ok_or(Reject::NoEffect)?;
-        if op.activation.is_some() || graph.value(x).uses().len() != 1 {
-            return Err(Reject::because("the convolution has another reader or activation"));
+        let kernel = graph.node(graph.producer(x).ok_or(Reject::NoEffect)?);
+        let fused = fused(graph, node, kernel)?;
+        if graph.value(x).uses().len() != 1 {
+            return Err(Reject::because("its sums have another reader"));
         }
-        let (activation, parameters) = activation(graph, node)?;
-        let fused = BlockedConv {
-            activation: Some(activation),
-            activation_params: (!parameters.is_empty()).then_some(parameters),
-            ..op.clone()
-        };
-        let inputs: Vec<_> = conv.inputs().iter().map(|v| v.map(PatchValue::from)).collect();
-        let sums = patch.node(Arc::new(fused), &inputs, 1)?;
+        let inputs: Vec<_> = kernel.inputs().iter().map(|v| v.map(PatchValue::from)).collect();
+        let sums = patch.node(fused, &inputs, 1)?;
         patch.replace(result(found, graph)?, sums.first().copied().ok_or(Reject::NoEffect)?);
         Ok(())
     }
+}
+
+/// The operator of `kernel` with the function of `node` behind its sums.
+fn fused(graph: &Graph, node: &Node, kernel: &Node) -> Result<OpRef, Reject> {
+    let (conv, linear) = (kernel.op().downcast_ref::<BlockedConv>(), kernel.op().downcast_ref::<Linear>());
+    let own = conv.map(|op| op.activation).or(linear.map(|op| op.activation)).ok_or(Reject::NoEffect)?;
+    if own.is_some() {
+        return Err(Reject::because("its sums have another function behind them"));
+    }
+    let (activation, parameters) = activation(graph, node)?;
+    let activation_params = (!parameters.is_empty()).then_some(parameters);
+    let activation = Some(activation);
+    if let Some(op) = conv {
+        return Ok(Arc::new(BlockedConv { activation, activation_params, ..op.clone() }));
+    }
+    let op = linear.ok_or(Reject::NoEffect)?;
+    Ok(Arc::new(Linear { activation, activation_params, ..op.clone() }))
 }
 
 /// The function of a node and its parameters.
@@ -90,10 +102,11 @@ fn activation(graph: &Graph, node: &Node) -> Result<(Activation, Vec<f32>), Reje
         return Ok((Activation::Elu, vec![op.alpha]));
     }
     if let Some(op) = op.downcast_ref::<Gelu>() {
-        return match op.approximate {
-            Approximation::None => Ok((Activation::Gelu, Vec::new())),
-            Approximation::Tanh => Err(Reject::because("kernels have no approximate Gelu")),
+        let activation = match op.approximate {
+            Approximation::None => Activation::Gelu,
+            Approximation::Tanh => Activation::GeluTanh,
         };
+        return Ok((activation, Vec::new()));
     }
     let plain = [
         (op.is::<Relu>(), Activation::Relu),

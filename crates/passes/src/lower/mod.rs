@@ -2,8 +2,9 @@
 //!
 //! Convolutions become operators on blocked maps (`lehr_ops::lowered`) between a way in and a way out; what follows a way
 //! out is moved in front of it wherever it means the same on blocks, until a way out meets a way in and both fall out.
-//! Then convolutions take up what follows them. Lowered graphs are for this machine's kernels alone: they are not written
-//! to files of other formats, and no other pass sees them.
+//! Attention becomes one operator, products with constant matrices become `Linear`. Then kernels take up what follows
+//! them. Lowered graphs are for this machine's kernels alone: they are not written to files of other formats, and no other
+//! pass sees them.
 
 mod absorb_offset;
 mod block_concat;
@@ -15,10 +16,15 @@ mod block_slices;
 mod blocked_maps;
 mod cancel_blocks;
 mod fuse_activation;
+mod fuse_bias;
 mod fuse_factors;
 mod fuse_residual;
 mod lower_conv;
 mod lower_conv_transpose;
+mod lower_product;
+mod pack_heads;
+mod reshape_before_linear;
+mod split_linear;
 
 use absorb_offset::AbsorbOffset;
 use block_concat::BlockConcat;
@@ -29,13 +35,19 @@ use block_shuffle::BlockShuffle;
 use block_slices::BlockSlices;
 use cancel_blocks::CancelBlocks;
 use fuse_activation::FuseActivation;
+use fuse_bias::FuseBias;
 use fuse_factors::FuseFactors;
 use fuse_residual::FuseResidual;
 use lower_conv::LowerConv;
 use lower_conv_transpose::LowerConvTranspose;
+use lower_product::LowerProduct;
+use pack_heads::PackHeads;
+use reshape_before_linear::ReshapeBeforeLinear;
+use split_linear::SplitLinear;
 
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
+use crate::fuse_attention::FuseAttention;
 use crate::manager::{PassManager, Stage};
 use crate::rewrite::Rewriter;
 
@@ -63,6 +75,16 @@ pub fn lowering() -> PassManager {
                     Box::new(Rewriter(BlockConcat)),
                     // Readers of one value made a way in each.
                     Box::new(EliminateDuplicates),
+                ],
+            ),
+            stage("attention", vec![Box::new(Rewriter(FuseAttention)), Box::new(Rewriter(PackHeads))]),
+            stage(
+                "products",
+                vec![
+                    Box::new(Rewriter(LowerProduct)),
+                    Box::new(Rewriter(FuseBias)),
+                    Box::new(Rewriter(SplitLinear)),
+                    Box::new(Rewriter(ReshapeBeforeLinear)),
                 ],
             ),
             stage(

@@ -152,3 +152,60 @@ fn what_it_must_not_touch() {
         ["Conv"]
     );
 }
+
+#[test]
+fn products_take_up_what_surrounds_them() {
+    let constants = "const %w = f32[3,4] [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] const %t = f32[4,3] [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+        const %b = f32[4] [1, 2, 3, 4] const %s = i64[3] [1, 2, 4] const %d = i64[3] [2, 2, 2]
+        const %i = i64[] [0] const %j = i64[] [-1] const %n = i64[2] [1, 3]";
+    for (body, expected) in [
+        ("%p = MatMul(%x, %w) %q = Add(%b, %p) %r = Add(%z, %q) %y = Gelu(%r) output %y", vec!["Linear"]),
+        ("%p = MatMul(%x, %w) %y = Gelu(%p) {approximate = \"tanh\"} output %y", vec!["Linear"]),
+        ("%y = Gemm(%x, %t, %b) {transB = 1} output %y", vec!["Linear"]),
+        // A second reader, a factor, and a product of two variables.
+        ("%p = MatMul(%x, %w) %y = Add(%p, %b) output %y output %p", vec!["Linear", "Add"]),
+        ("%y = Gemm(%x, %t, %b) {transB = 1, alpha = 2.0} output %y", vec!["Gemm"]),
+        ("%y = MatMul(%z, %t) output %y", vec!["Linear"]),
+        ("%r = Transpose(%x) %y = MatMul(%x, %r) output %y", vec!["Transpose", "MatMul"]),
+        // A change of shape in between, and columns that are read in parts.
+        ("%p = Gemm(%x, %w, %b) %q = Reshape(%p, %s) %y = Add(%q, %v) output %y", vec!["Reshape", "Linear"]),
+        (
+            "%p = Gemm(%x, %w, %b) %q = Reshape(%p, %d) %y = Gather(%q, %i) {axis = 1} %u = Gather(%q, %j) {axis = -2} output %y output %u",
+            vec!["Linear", "Linear"],
+        ),
+        (
+            "%p = Gemm(%x, %t) {transB = 1} %y, %u = Split(%p, %n) {axis = -1} output %y output %u",
+            vec!["Linear", "Linear"],
+        ),
+    ] {
+        let inputs = "input %x: f32[2,3] input %z: f32[2,4] input %v: f32[1,2,4]";
+        assert_eq!(lowered(&format!("{inputs} {constants} {body}")), expected, "{body}");
+    }
+}
+
+#[test]
+fn attention_reads_and_writes_packed_heads() {
+    // As a text encoder spells it, with a symbolic number of positions, and as a vision encoder does, positions first.
+    let heads = "const %h = i64[4] [2, -1, 2, 3] const %o = i64[3] [2, -1, 6] const %f = f32[] [0.5]";
+    let text = format!(
+        "input %x: f32[2,S,6] input %z: f32[2,S,6] input %m: f32[2,1,1,S] {heads}
+        %q1 = Reshape(%x, %h) %q = Transpose(%q1) {{perm = [0, 2, 1, 3]}}
+        %k1 = Reshape(%z, %h) %k = Transpose(%k1) {{perm = [0, 2, 3, 1]}}
+        %v1 = Reshape(%z, %h) %v = Transpose(%v1) {{perm = [0, 2, 1, 3]}}
+        %a = MatMul(%q, %k) %b = Mul(%a, %f) %c = Add(%b, %m) %p = Softmax(%c) {{axis = -1}} %w = MatMul(%p, %v)
+        %t = Transpose(%w) {{perm = [0, 2, 1, 3]}} %y = Reshape(%t, %o) output %y"
+    );
+    assert_eq!(lowered(&text), ["Attention"]);
+    let vision = "input %x: f32[5,1,6] input %z: f32[5,1,6] const %h = i64[3] [5, 2, 3] const %q4 = i64[4] [1, 2, 5, 3]
+        const %k4 = i64[4] [1, 2, 3, 5] const %o = i64[2] [5, 6] const %f = f32[] [0.5]
+        %q1 = Reshape(%x, %h) %q2 = Transpose(%q1) {perm = [1, 0, 2]} %q3 = Reshape(%q2, %q4) %q = Mul(%q3, %f)
+        %k1 = Reshape(%z, %h) %k2 = Transpose(%k1) {perm = [1, 2, 0]} %k = Reshape(%k2, %k4)
+        %v1 = Reshape(%z, %h) %v2 = Transpose(%v1) {perm = [1, 0, 2]} %v = Reshape(%v2, %q4)
+        %a = MatMul(%q, %k) %p = Softmax(%a) {axis = -1} %w = MatMul(%p, %v)
+        %t = Transpose(%w) {perm = [2, 0, 1, 3]} %y = Reshape(%t, %o) output %y";
+    assert_eq!(lowered(vision), ["Reshape", "Reshape", "Attention", "Reshape"]);
+    // Heads that come first stay so.
+    let first = "input %q: f32[1,2,5,3] input %k: f32[1,2,5,3] const %f = f32[] [0.5] %t = Transpose(%k) {perm = [0, 1, 3, 2]}
+        %a = MatMul(%q, %t) %p = Softmax(%a) {axis = -1} %y = MatMul(%p, %k) output %y";
+    assert_eq!(lowered(first), ["Attention"]);
+}
