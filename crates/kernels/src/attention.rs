@@ -575,7 +575,7 @@ mod tests {
         }
         numbers.get_mut()[..keys].fill(f32::NEG_INFINITY);
         let mut v = v;
-        if seed % 5 == 0 {
+        if seed.is_multiple_of(5) {
             // Behind a mask that hides the last key, whatever it holds is not seen.
             numbers.get_mut().iter_mut().skip(keys - 1).step_by(keys).for_each(|n| *n = f32::NEG_INFINITY);
             let last = v.get().len() - 1;

@@ -1,4 +1,4 @@
-//! `Linear`: a matrix product with constant weights and what follows it.
+//! `Linear`: MatMul (<https://onnx.ai/onnx/operators/onnx__MatMul.html>) with constant weights, and what follows it.
 
 use std::sync::Arc;
 

@@ -70,7 +70,7 @@ fn gemm_bias(graph: &Graph, node: &Node, gemm: &Gemm, y: ValueId) -> Result<Opti
 pub(super) fn row_constant(graph: &Graph, value: ValueId, sum: ValueId) -> Option<Tensor> {
     let tensor = graph.constant(value).filter(|tensor| tensor.dtype() == DataType::F32)?;
     let shape = graph.value(sum).ty().shape()?;
-    let columns = shape.dims().last()?.as_fixed().and_then(|columns| usize::try_from(columns).ok())?;
+    let columns = shape.dims().last()?.as_fixed()?;
     let [outer @ .., own] = tensor.shape() else { return None };
     let fits = *own == columns && outer.iter().all(|&size| size == 1) && tensor.rank() <= shape.rank();
     if fits { tensor.reshape(&[columns]).ok() } else { None }

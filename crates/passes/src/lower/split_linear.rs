@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lehr_graph::{Graph, NodeId, PatchBuilder, PatchValue, Use, ValueId};
+use lehr_graph::{Dim, Graph, NodeId, PatchBuilder, PatchValue, Use, ValueId};
 use lehr_ops::gather::Gather;
 use lehr_ops::lowered::linear::Linear;
 use lehr_ops::reshape::Reshape;
@@ -80,7 +80,7 @@ fn split_parts(graph: &Graph, id: NodeId, split: &Split, sum: ValueId) -> Result
     let mut from = 0;
     let outputs = graph.node(id).outputs().iter().map(|&value| {
         let shape = graph.value(value).ty().shape()?;
-        let columns = usize::try_from(shape.dims().last()?.as_fixed()?).ok()?;
+        let columns = shape.dims().last()?.as_fixed()?;
         from += columns;
         Some((value, from - columns..from))
     });
@@ -93,7 +93,7 @@ fn picked_parts(graph: &Graph, divided: ValueId, sum: ValueId) -> Result<Parts, 
     let (before, after) = shape_of(sum).zip(shape_of(divided)).ok_or(Reject::NoEffect)?;
     let [outer @ .., parts, each] = after.dims() else { return Err(Reject::NoEffect) };
     let [rows @ .., columns] = before.dims() else { return Err(Reject::NoEffect) };
-    let sizes = [parts, each, columns].map(|dim| dim.as_fixed().and_then(|size| usize::try_from(size).ok()));
+    let sizes = [parts, each, columns].map(Dim::as_fixed);
     let [Some(parts), Some(each), Some(columns)] = sizes else { return Err(Reject::NoEffect) };
     let same_rows =
         outer.len() == rows.len() && outer.iter().zip(rows).all(|(a, b)| a.equal(b) == Some(true));
