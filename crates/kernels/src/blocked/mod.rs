@@ -8,6 +8,7 @@
 
 mod conv;
 mod depthwise;
+mod filtering;
 mod finish;
 mod interleave;
 mod layout;

@@ -6,9 +6,9 @@
 //! Accuracy of Winograd Convolution for Deep Neural Networks", 2020). A block of tiles is transformed, multiplied and
 //! transformed back before the next one, so that it does not leave the cache in between.
 
-use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 use std::ops::Range;
 
+use super::filtering::{Corner, F2, F4, MOST, Points, Target, backward, forward};
 use super::finish::Finish;
 use super::tile::{self, NARROW, Segments, Tile, WIDE};
 use super::{BLOCK, BlockedEpilogue, Maps, part};
@@ -24,8 +24,6 @@ use crate::team::{Parts, Team};
 const BLOCK_OF_TILES: usize = 96 * 1024;
 /// Fewest tiles of a block: each weight is loaded once for them.
 const TILES: usize = 2 * WIDE;
-/// Extent of the largest input tile.
-const MOST: usize = 6;
 /// Keeps the matrices of a block from meeting in the same sets of the first-level cache.
 const SPREAD: usize = 16;
 
@@ -69,73 +67,6 @@ impl WinogradTile {
                 [0.0, 0.0, 1.0],
             ],
         }
-    }
-}
-
-/// The transforms of a tile along an axis; entries behind its extent are of no meaning.
-trait Points: Copy {
-    const INPUTS: usize;
-    const OUTPUTS: usize;
-    fn forward<S: F32Simd>(s: S, d: [S::V; MOST]) -> [S::V; MOST];
-    fn backward<S: F32Simd>(s: S, m: [S::V; MOST]) -> [S::V; MOST];
-}
-
-#[derive(Clone, Copy)]
-struct F2;
-
-impl Points for F2 {
-    const INPUTS: usize = 4;
-    const OUTPUTS: usize = 2;
-
-    #[inline(always)]
-    fn forward<S: F32Simd>(s: S, d: [S::V; MOST]) -> [S::V; MOST] {
-        [s.sub(d[0], d[2]), s.add(d[1], d[2]), s.sub(d[2], d[1]), s.sub(d[3], d[1]), d[4], d[5]]
-    }
-
-    #[inline(always)]
-    fn backward<S: F32Simd>(s: S, m: [S::V; MOST]) -> [S::V; MOST] {
-        let (sum, difference) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-        [s.add(m[0], sum), s.add(difference, m[3]), m[2], m[3], m[4], m[5]]
-    }
-}
-
-#[derive(Clone, Copy)]
-struct F4;
-
-impl Points for F4 {
-    const INPUTS: usize = 6;
-    const OUTPUTS: usize = 4;
-
-    #[inline(always)]
-    fn forward<S: F32Simd>(s: S, d: [S::V; MOST]) -> [S::V; MOST] {
-        let k = |x: f32| s.splat(x);
-        let even = s.fma(k(-2.0), d[2], d[4]);
-        let odd = s.mul(k(FRAC_1_SQRT_2), s.fma(k(-2.0), d[1], d[3]));
-        let far_even = s.fma(k(-0.5), d[2], d[4]);
-        let far_odd = s.mul(k(SQRT_2), s.fma(k(-0.5), d[1], d[3]));
-        [
-            s.fma(k(-2.5), d[2], s.add(d[0], d[4])),
-            s.add(even, odd),
-            s.sub(even, odd),
-            s.add(far_even, far_odd),
-            s.sub(far_even, far_odd),
-            s.fma(k(-2.5), d[3], s.add(d[1], d[5])),
-        ]
-    }
-
-    #[inline(always)]
-    fn backward<S: F32Simd>(s: S, m: [S::V; MOST]) -> [S::V; MOST] {
-        let k = |x: f32| s.splat(x);
-        let (sum, difference) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-        let (far_sum, far_difference) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-        [
-            s.add(m[0], s.add(sum, far_sum)),
-            s.fma(k(FRAC_1_SQRT_2), difference, s.mul(k(SQRT_2), far_difference)),
-            s.fma(k(0.5), sum, s.add(far_sum, far_sum)),
-            s.fma(k(0.5 * FRAC_1_SQRT_2), difference, s.fma(k(2.0 * SQRT_2), far_difference, m[5])),
-            m[4],
-            m[5],
-        ]
     }
 }
 
@@ -392,29 +323,16 @@ impl Tiles<'_> {
             let inside =
                 |start: isize, extent: usize| start >= 0 && start.cast_unsigned() + P::INPUTS <= extent;
             let inner = inside(top, height) && inside(left, width);
+            let corner = Corner { top, left, height, width };
             for block in 0..maps.blocks() {
                 let plane = &source[block * maps.plane()..(block + 1) * maps.plane()];
-                let mut rows = [[s.splat(0.0); MOST]; MOST];
-                for (i, row) in rows.iter_mut().enumerate().take(P::INPUTS) {
-                    let mut line = [s.splat(0.0); MOST];
-                    for (j, value) in line.iter_mut().enumerate().take(P::INPUTS) {
-                        let (y, x) = (top + i.cast_signed(), left + j.cast_signed());
-                        let known =
-                            (0..height.cast_signed()).contains(&y) && (0..width.cast_signed()).contains(&x);
-                        if inner || known {
-                            let at = (y.cast_unsigned() * width + x.cast_unsigned()) * BLOCK;
-                            // SAFETY: the pixel lies inside the plane.
-                            *value = unsafe { s.load(plane.as_ptr().add(at)) };
-                        }
-                    }
-                    *row = P::forward(s, line);
-                }
                 let to = self.transformed[block * tile_plane + index * BLOCK..].as_mut_ptr();
-                for j in 0..P::INPUTS {
-                    let column = P::forward(s, column_of(&rows, j));
-                    for (i, value) in column.iter().enumerate().take(P::INPUTS) {
-                        // SAFETY: the last matrix ends with the scratch, whose planes hold all blocks and tiles.
-                        unsafe { s.store(to.add((i * P::INPUTS + j) * matrix), *value) };
+                // SAFETY: `inner` says that the tile lies inside the plane; the last matrix ends with the scratch, whose
+                // planes hold all blocks and tiles.
+                unsafe {
+                    match inner {
+                        true => forward::<S, P, true>(s, plane, corner, to, matrix),
+                        false => forward::<S, P, false>(s, plane, corner, to, matrix),
                     }
                 }
             }
@@ -470,7 +388,6 @@ impl Tiles<'_> {
             Some(bias) => unsafe { s.load(bias[out * BLOCK..][..BLOCK].as_ptr()) },
             None => s.splat(0.0),
         };
-        let residual = self.epilogue.residual.map(|residual| &residual[start..start + maps.plane()]);
         let (finish, left) = Finish::of(self.epilogue.activation);
         for (index, tile) in self.tiles.clone().enumerate() {
             let from = self.products[out % 2 * tile_plane + index * BLOCK..].as_ptr();
@@ -485,19 +402,20 @@ impl Tiles<'_> {
             }
             let [y, x] = self.place(tile);
             let (tall, wide) = (P::OUTPUTS.min(out_h - y), P::OUTPUTS.min(out_w - x));
-            for j in 0..wide {
-                for (i, value) in P::backward(s, column_of(&rows, j)).into_iter().enumerate().take(tall) {
-                    let at = ((y + i) * out_w + x + j) * BLOCK;
-                    let mut value = s.add(value, bias);
-                    if let Some(residual) = residual {
-                        // SAFETY: eight values.
-                        value = s.add(value, unsafe { s.load(residual[at..at + BLOCK].as_ptr()) });
-                    }
-                    let mut sums = [[value]];
-                    finish.apply(s, &mut sums);
-                    let [[value]] = sums;
-                    // SAFETY: tiles of different tasks are disjoint; the pixel lies inside the plane.
-                    unsafe { s.store(self.output.get(start + at, BLOCK).as_mut_ptr(), value) };
+            let at = start + (y * out_w + x) * BLOCK;
+            let place = Target {
+                // SAFETY: tiles of different tasks are disjoint; the tile lies inside the plane, and the residual is like it.
+                output: self.output.as_ptr().wrapping_add(at),
+                residual: self.epilogue.residual.map(|residual| residual[at..].as_ptr()),
+                row: out_w * BLOCK,
+                tall,
+                wide,
+            };
+            // SAFETY: as said.
+            unsafe {
+                match tall == P::OUTPUTS && wide == P::OUTPUTS {
+                    true => backward::<S, P, true>(s, &rows, bias, finish, place),
+                    false => backward::<S, P, false>(s, &rows, bias, finish, place),
                 }
             }
             if let Some(op) = left {
@@ -509,11 +427,6 @@ impl Tiles<'_> {
             }
         }
     }
-}
-
-#[inline(always)]
-fn column_of<V: Copy>(rows: &[[V; MOST]; MOST], j: usize) -> [V; MOST] {
-    [rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]]
 }
 
 #[cfg(test)]
