@@ -5,9 +5,9 @@
 use std::time::Instant;
 
 use lehr_kernels::blocked::{
-    BlockedConv, BlockedDepthwise, BlockedEpilogue, BlockedInput, BlockedWinograd, WinogradTile,
-    conv_blocked, conv_blocked_scratch_len, depthwise_blocked, depthwise_blocked_scratch_len,
-    winograd_blocked, winograd_blocked_scratch_len,
+    BlockedConv, BlockedDepthwise, BlockedEpilogue, BlockedInput, BlockedWinograd, FirstConv, WinogradTile,
+    conv_blocked, conv_blocked_scratch_len, conv_first, conv_first_scratch_len, depthwise_blocked,
+    depthwise_blocked_scratch_len, winograd_blocked, winograd_blocked_scratch_len,
 };
 use lehr_kernels::conv::{ConvEpilogue, ConvParams, ConvShape, PackedConv, conv2d, conv2d_scratch_len};
 use lehr_kernels::{Isa, Team};
@@ -15,6 +15,8 @@ use lehr_kernels::{Isa, Team};
 /// In channels, out channels, groups, extent, kernel, stride.
 const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
     (3, 32, 1, 224, 3, 2),
+    (3, 64, 1, 224, 7, 2),
+    (3, 64, 1, 224, 3, 1),
     (64, 128, 1, 56, 3, 2),
     (256, 512, 1, 14, 3, 2),
     (24, 144, 1, 56, 1, 1),
@@ -42,7 +44,7 @@ const LAYERS: &[(usize, usize, usize, usize, usize, usize)] = &[
 fn main() {
     let teams = [Team::new(1), Team::new(Team::default_threads())];
     println!(
-        "{:<28} {:<8} threads    plain  blocked   F(2,3)   F(4,3) GFLOP/s",
+        "{:<28} {:<8} threads    plain  blocked   F(2,3)   F(4,3)    first GFLOP/s",
         "in,out,groups,size,kernel,stride", "tier"
     );
     for layer in LAYERS {
@@ -68,9 +70,10 @@ fn main() {
                 let blocked = measure_blocked(team, isa, &shape);
                 let tiles = [WinogradTile::Two, WinogradTile::Four];
                 let [two, four] = tiles.map(|tile| measure_winograd(team, isa, &shape, tile));
+                let first = measure_first(team, isa, &shape);
                 let name = format!("{layer:?}");
                 println!(
-                    "{name:<28} {:<8} {:>7} {speed:>8.1} {blocked:>8.1} {two:>8.1} {four:>8.1}",
+                    "{name:<28} {:<8} {:>7} {speed:>8.1} {blocked:>8.1} {two:>8.1} {four:>8.1} {first:>8.1}",
                     isa.tier(),
                     team.threads()
                 );
@@ -128,6 +131,21 @@ fn measure_winograd(team: &Team, isa: Isa, shape: &ConvShape<2>, tile: WinogradT
     best(shape, || {
         winograd_blocked(team, isa, &plan, 1, packed, &input, &mut output, &epilogue, &mut scratch)
     })
+}
+
+/// From plain maps to blocked ones; 0 for more channels than images have.
+fn measure_first(team: &Team, isa: Isa, shape: &ConvShape<2>) -> f64 {
+    if shape.params().in_channels > 4 {
+        return 0.0;
+    }
+    let Ok(conv) = FirstConv::new(*shape) else { return 0.0 };
+    let values = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
+    let input = values(shape.params().in_channels * shape.params().input.iter().product::<usize>());
+    let mut output = vec![0.0; conv.output().len()];
+    let Ok(packed) = conv.pack(&values(shape.weight_len())) else { return 0.0 };
+    let mut scratch = vec![0.0; conv_first_scratch_len(team, &conv)];
+    let (packed, epilogue) = (packed.as_slice(), BlockedEpilogue::default());
+    best(shape, || conv_first(team, isa, &conv, 1, packed, &input, &mut output, &epilogue, &mut scratch))
 }
 
 /// GFLOP/s of the fastest of several rounds.

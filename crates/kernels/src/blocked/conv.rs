@@ -191,12 +191,12 @@ impl BlockedConv {
 }
 
 /// Output lanes of a block.
-fn lanes(block: usize) -> Range<usize> {
+pub(super) fn lanes(block: usize) -> Range<usize> {
     block * BLOCK..(block + 1) * BLOCK
 }
 
 /// Pairs of blocks, and a last single one.
-fn panels(blocks: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+pub(super) fn panels(blocks: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     (0..blocks).step_by(2).map(move |block| block..(block + 2).min(blocks))
 }
 

@@ -10,6 +10,7 @@ mod conv;
 mod depthwise;
 mod filtering;
 mod finish;
+mod first;
 mod interleave;
 mod layout;
 mod tile;
@@ -18,6 +19,7 @@ mod winograd;
 
 pub use conv::{BlockedConv, conv_blocked, conv_blocked_scratch_len};
 pub use depthwise::{BlockedDepthwise, depthwise_blocked, depthwise_blocked_scratch_len};
+pub use first::{FirstConv, conv_first, conv_first_scratch_len};
 pub use interleave::interleave_blocked;
 pub use layout::{from_blocked, to_blocked};
 pub use transposed::{

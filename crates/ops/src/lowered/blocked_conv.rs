@@ -1,18 +1,20 @@
 //! `BlockedConv`: Conv (<https://onnx.ai/onnx/operators/onnx__Conv.html>) of blocked maps, with what follows it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Signature, ValueType, declare_op};
 use lehr_kernels::blocked::{
     self, BLOCK, BlockedDepthwise, BlockedEpilogue, BlockedInput, BlockedWinograd, WinogradTile,
 };
-use lehr_kernels::conv::{ConvParams, ConvShape};
+use lehr_kernels::conv::ConvShape;
 use lehr_kernels::isa::Isa;
 use lehr_kernels::{AlignedVec, gemm};
 use lehr_tensor::Tensor;
 
 use super::Activation;
-use super::blocks::{blocked_shape, from_blocks, plain_shape, plain_sizes, to_blocks};
+use super::blocks::{blocked_of, blocked_shape, from_blocks, plain_shape, plain_sizes, to_blocks};
+use super::geometry::{bias_lanes, packing_shape, plain_of, shape_of};
+use super::last_plan::LastPlan;
 use crate::convolution::{ConvAttributes, Convolution, conv_cost, conv_of, group_count};
 use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
 use crate::operand::{
@@ -127,16 +129,6 @@ impl Op for BlockedConv {
     }
 }
 
-/// Sizes of the output as plain maps.
-fn plain_of(conv: &Convolution) -> Result<[usize; 4], OpError> {
-    <[usize; 4]>::try_from(conv.output())
-        .map_err(|sizes| OpError::shape(format!("expected two axes, got {sizes:?}")))
-}
-
-fn blocked_of([batch, channels, height, width]: [usize; 4]) -> [usize; 5] {
-    [batch, channels.div_ceil(BLOCK), height, width, BLOCK]
-}
-
 /// Sizes of the factors of the input.
 fn factor_sizes(batch: usize, channels: usize) -> [usize; 5] {
     blocked_of([batch, channels, 1, 1])
@@ -215,7 +207,7 @@ impl CpuOp for BlockedConv {
             algorithm: algorithm_of(recipe)?,
             weights: sizes_of(recipe, "w"),
             packed,
-            plan: RwLock::new(None),
+            plans: LastPlan::default(),
         }))
     }
 }
@@ -270,29 +262,6 @@ fn algorithm_of(recipe: &Recipe) -> Result<Algorithm, OpError> {
         .ok_or_else(|| OpError::value(format!("no way to convolve is called '{}'", recipe.algorithm)))
 }
 
-/// A geometry for packing: the packed form depends on channels and kernel alone.
-fn packing_shape(sizes: &[usize], group: i64) -> Result<ConvShape<2>, OpError> {
-    let groups = group_count("group", group)?;
-    let &[out_channels, per_group, kernel_h, kernel_w] = sizes else {
-        return Err(OpError::shape(format!("weights of shape {sizes:?}: expected rank 4")));
-    };
-    let in_channels = per_group.saturating_mul(groups);
-    let (input, ones) = ([kernel_h, kernel_w], [1; 2]);
-    let params = ConvParams {
-        batch: 1,
-        in_channels,
-        out_channels,
-        groups,
-        input,
-        kernel: input,
-        strides: ones,
-        dilations: ones,
-        pads_begin: [0; 2],
-        pads_end: [0; 2],
-    };
-    ConvShape::new(params).map_err(refused)
-}
-
 /// A way to compute it, with its geometry.
 enum Plan {
     Product(blocked::BlockedConv),
@@ -334,8 +303,7 @@ struct BlockedConvKernel {
     /// Sizes of the packed weights.
     weights: Vec<usize>,
     packed: Arc<Packed>,
-    /// The plan for the sizes that came last.
-    plan: RwLock<Option<(Vec<usize>, Arc<Fitted>)>>,
+    plans: LastPlan<Fitted>,
 }
 
 /// A plan, and the sizes of its output.
@@ -344,33 +312,10 @@ type Fitted = (Plan, [usize; 5]);
 impl BlockedConvKernel {
     /// The plan for an input of the given sizes.
     fn plan(&self, x: &[usize]) -> Result<Arc<Fitted>, OpError> {
-        let known = self.plan.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, plan)) = known.as_ref().filter(|(sizes, _)| sizes == x) {
-            return Ok(Arc::clone(plan));
-        }
-        drop(known);
-        let conv = self.op.fit(x, &self.weights)?;
-        let two = |f: fn(&crate::window::WindowAxis) -> usize| {
-            let values: Vec<usize> = conv.window.axes.iter().map(f).collect();
-            <[usize; 2]>::try_from(values)
-                .map_err(|axes| OpError::shape(format!("expected two axes, got {}", axes.len())))
-        };
-        let params = ConvParams {
-            batch: 1,
-            in_channels: conv.in_channels,
-            out_channels: conv.out_channels,
-            groups: conv.groups,
-            input: two(|a| a.input)?,
-            kernel: two(|a| a.kernel)?,
-            strides: two(|a| a.stride)?,
-            dilations: two(|a| a.dilation)?,
-            pads_begin: two(|a| a.begin)?,
-            pads_end: two(|a| a.end)?,
-        };
-        let plan = Plan::new(self.algorithm, ConvShape::new(params).map_err(refused)?)?;
-        let plan = Arc::new((plan, blocked_of(plain_of(&conv)?)));
-        *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Some((x.to_vec(), Arc::clone(&plan)));
-        Ok(plan)
+        self.plans.get(x, || {
+            let conv = self.op.fit(x, &self.weights)?;
+            Ok((Plan::new(self.algorithm, shape_of(&conv)?)?, blocked_of(plain_of(&conv)?)))
+        })
     }
 }
 
@@ -390,16 +335,7 @@ impl Kernel for BlockedConvKernel {
             check_shape(4, factors, &factor_sizes(sizes[0], channels))?;
         }
         let factors = factors.map(Tensor::as_slice::<f32>).transpose()?;
-        let channels = self.weights.first().copied().unwrap_or(0);
-        let mut bias = None;
-        if let Some(own) = cx.optional_tensor(2)? {
-            check_shape(2, own, &[channels])?;
-            let mut lanes = cx.buffers.take(channels.next_multiple_of(BLOCK));
-            let own = own.as_slice::<f32>()?;
-            lanes.fill(0.0);
-            lanes.iter_mut().zip(own.iter()).for_each(|(lane, own)| *lane = *own);
-            bias = Some(lanes);
-        }
+        let bias = bias_lanes(cx, 2, self.weights.first().copied().unwrap_or(0))?;
         let mut y = cx.buffers.take(lehr_tensor::checked_len(&sizes)?);
         let mut scratch = cx.buffers.take(plan.scratch_len(cx));
         let packed = self.packed.blocks.first().map(AlignedVec::as_slice).unwrap_or_default();

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use lehr_graph::{AxisMap, Cost, Dim, EvalCx, InferCx, Op, OpError, Signature, declare_op};
 use lehr_kernels::AlignedVec;
-use lehr_kernels::blocked::{self, BLOCK, BlockedEpilogue, BlockedTransposed, TransposedParams};
+use lehr_kernels::blocked::{self, BlockedEpilogue, BlockedTransposed, TransposedParams};
 use lehr_kernels::gemm;
 use lehr_tensor::Tensor;
 
 use super::Activation;
 use super::blocks::{blocked_shape, blocked_sizes, from_blocks, plain_shape, plain_sizes, to_blocks};
+use super::geometry::bias_lanes;
 use super::last_plan::LastPlan;
 use crate::conv_transpose::ConvTranspose;
 use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
@@ -188,16 +189,7 @@ impl Kernel for TransposedKernel {
         let plan = self.plan.get(shape, || self.op.plan(shape, &self.weights))?;
         let (plan, sizes) = (&plan.0, plan.1);
         let x = cx.tensor(0)?.as_slice::<f32>()?;
-        let channels = self.weights.get(1).copied().unwrap_or(0);
-        let mut bias = None;
-        if let Some(own) = cx.optional_tensor(2)? {
-            check_shape(2, own, &[channels])?;
-            let mut lanes = cx.buffers.take(channels.next_multiple_of(BLOCK));
-            let own = own.as_slice::<f32>()?;
-            lanes.fill(0.0);
-            lanes.iter_mut().zip(own.iter()).for_each(|(lane, own)| *lane = *own);
-            bias = Some(lanes);
-        }
+        let bias = bias_lanes(cx, 2, self.weights.get(1).copied().unwrap_or(0))?;
         let mut y = cx.buffers.take(lehr_tensor::checked_len(&sizes)?);
         let mut scratch = cx.buffers.take(blocked::transposed_blocked_scratch_len(cx.team, plan));
         let packed = self.packed.blocks.first().map(AlignedVec::as_slice).unwrap_or_default();
@@ -226,6 +218,7 @@ impl Kernel for TransposedKernel {
 mod tests {
     use super::*;
     use crate::testing::{Case, f32s};
+    use lehr_kernels::blocked::BLOCK;
 
     fn op(stride: i64, pad: i64) -> BlockedConvTranspose {
         BlockedConvTranspose {

@@ -41,12 +41,17 @@ pub(super) fn plain_sizes(blocked: &[usize], channels: usize) -> Result<[usize; 
     }
 }
 
-/// Sizes of blocked maps from those of plain ones.
+/// As [`blocked_of`], of sizes of any number.
 pub(super) fn blocked_sizes(plain: &[usize]) -> Result<[usize; 5], OpError> {
     match *plain {
-        [batch, channels, height, width] => Ok([batch, channels.div_ceil(BLOCK), height, width, BLOCK]),
+        [batch, channels, height, width] => Ok(blocked_of([batch, channels, height, width])),
         _ => Err(OpError::shape(format!("expected rank 4, got {plain:?}"))),
     }
+}
+
+/// Sizes of blocked maps from those of plain ones.
+pub(super) fn blocked_of([batch, channels, height, width]: [usize; 4]) -> [usize; 5] {
+    [batch, channels.div_ceil(BLOCK), height, width, BLOCK]
 }
 
 /// Plain values in blocks, zeros in the spare lanes.

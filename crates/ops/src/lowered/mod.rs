@@ -7,6 +7,7 @@
 
 mod activation;
 mod blocks;
+mod geometry;
 mod last_plan;
 
 pub use activation::Activation;
@@ -14,6 +15,7 @@ pub use activation::Activation;
 crate::registry::operators! {
     blocked_conv::BlockedConv cpu;
     blocked_conv_transpose::BlockedConvTranspose cpu;
+    first_conv::FirstConv cpu;
     from_blocked::FromBlocked cpu;
     interleave::Interleave cpu;
     linear::Linear cpu;
