@@ -443,12 +443,12 @@ impl SimdOp for Exponentials<'_> {
         for scores in whole.iter_mut() {
             // SAFETY: an array of LANES values.
             unsafe {
-                let e = math::exp(s, s.sub(s.load(scores.as_ptr()), shift));
+                let e = math::exp_of_negative(s, s.sub(s.load(scores.as_ptr()), shift));
                 s.store(scores.as_mut_ptr(), e);
                 sums = s.add(sums, e);
             }
         }
-        let mut e = s.to_array(math::exp(s, s.sub(last, shift)));
+        let mut e = s.to_array(math::exp_of_negative(s, s.sub(last, shift)));
         e[rest.len()..].fill(0.0);
         rest.copy_from_slice(&e[..rest.len()]);
         // SAFETY: an array of LANES values.

@@ -1,7 +1,8 @@
 //! Elementary functions on vectors. Coefficients are Chebyshev fits of the named functions, in `f32`.
 //!
 //! Errors against `f64`, held by the tests of `elementwise`: `exp`, `sigmoid`, `tanh` at most 4 units in the last place
-//! (`sigmoid` below -88 at most 4.2e-39 absolute), `erf` at most 2e-7 absolute. NaN gives NaN.
+//! (`sigmoid` below -88 at most 4.2e-39 absolute), `erf` at most 2e-7 absolute, `gelu` at most 1e-6, absolute
+//! below one and relative above. NaN gives NaN.
 
 use crate::simd::F32Simd;
 
@@ -32,7 +33,7 @@ pub(crate) fn exp<S: F32Simd>(s: S, x: S::V) -> S::V {
     s.mul(s.mul(e, s.exp2_int(half)), s.exp2_int(s.sub(n, half)))
 }
 
-/// `e^x` where one power of two does: `-87 <= x <= 88.5`, or NaN; infinite where the power is 128.
+/// `e^x` where one power of two does: `-88 <= x <= 88.5`, or NaN; infinite where the power is 128, zero where it is -127.
 #[inline(always)]
 fn exp_bounded<S: F32Simd>(s: S, x: S::V) -> S::V {
     let magic = s.splat(12_582_912.0);
@@ -43,6 +44,13 @@ fn exp_bounded<S: F32Simd>(s: S, x: S::V) -> S::V {
     let p = polynomial(s, r, [0.5, 0.166_665_73, 0.041_666_456, 0.008_363_77, 0.001_393_453_5]);
     let e = s.add(s.fma(s.mul(r, r), p, r), s.splat(1.0));
     s.mul(e, s.exp2_shifted(shifted))
+}
+
+/// `e^x` of `x <= 0`; subnormal results are zero.
+#[inline(always)]
+pub(crate) fn exp_of_negative<S: F32Simd>(s: S, x: S::V) -> S::V {
+    // The bound stands first, so NaN passes.
+    exp_bounded(s, s.max(s.splat(-88.0), x))
 }
 
 /// `1 / (1 + e^-x)`; zero where that is below 4.2e-39.
@@ -97,4 +105,30 @@ pub(crate) fn erf<S: F32Simd>(s: S, x: S::V) -> S::V {
     );
     let far = s.sub(s.splat(1.0), exp_bounded(s, s.neg(s.mul(u, q))));
     s.copysign(s.select_lt(t, s.splat(0.92), near, far), x)
+}
+
+/// `x / 2 * (1 + erf(x / √2))`: `x * (1 / 2 + x p(x²) / q(x²))`, which needs neither a power nor cases near zero.
+#[inline(always)]
+pub(crate) fn gelu<S: F32Simd>(s: S, x: S::V) -> S::V {
+    // Where the fit ends, the result is x or 0 in f32. The bounds stand first, so NaN passes.
+    let end = 5.543_717_4;
+    let t = s.min(s.splat(end), s.max(s.splat(-end), x));
+    let square = s.mul(t, t);
+    let p = polynomial(
+        s,
+        square,
+        [
+            0.398_942_14,
+            0.036_432_62,
+            0.004_542_676_7,
+            1.755_356_6e-4,
+            3.291_466_6e-6,
+            -2.203_087_8e-8,
+            1.100_382_8e-10,
+        ],
+    );
+    let q = polynomial(s, square, [1.0, 0.257_987_44, 0.029_389_028, 0.001_860_923, 6.399_112_3e-5]);
+    let gate = s.fma(t, s.div(p, q), s.splat(0.5));
+    // Beyond the fit the gate is only nearly zero, which a large x would show.
+    s.mul(x, s.select_lt(x, s.splat(-end), s.splat(0.0), gate))
 }

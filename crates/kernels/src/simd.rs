@@ -63,7 +63,7 @@ pub(crate) trait F32Simd: Copy {
     }
     /// `2^n` for integral `n` in `-126..=127`; other lanes are unspecified.
     fn exp2_int(self, n: Self::V) -> Self::V;
-    /// `2^n` for `n + 1.5 * 2^23` with integral `n` in `-126..=127`; other lanes are unspecified.
+    /// `2^n` for `n + 1.5 * 2^23` with integral `n` in `-126..=127`, zero for -127; other lanes are unspecified.
     fn exp2_shifted(self, n: Self::V) -> Self::V;
 
     /// Lanes of `a` and `b` in turn: `a0 b0 a1 b1 …`.
