@@ -127,7 +127,7 @@ pub(crate) fn gelu<S: F32Simd>(s: S, x: S::V) -> S::V {
             1.100_382_8e-10,
         ],
     );
-    let q = polynomial(s, square, [1.0, 0.257_987_44, 0.029_389_028, 0.001_860_923, 6.399_112_3e-5]);
+    let q = polynomial(s, square, [1.0, 0.257_987_44, 0.029_389_028, 0.001_860_923, 6.399_112e-5]);
     let gate = s.fma(t, s.div(p, q), s.splat(0.5));
     // Beyond the fit the gate is only nearly zero, which a large x would show.
     s.mul(x, s.select_lt(x, s.splat(-end), s.splat(0.0), gate))
