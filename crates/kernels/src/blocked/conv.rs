@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::finish::Finish;
-use super::tile::{self, NARROW, Segments, Tile, WIDE};
+use super::tile::{self, Ahead, LINES, NARROW, Segments, Tile, WIDE};
 use super::{BLOCK, BlockedEpilogue, BlockedInput, Maps, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
@@ -366,11 +366,13 @@ impl SimdOp for Chunk<'_> {
         for block in self.blocks.clone().step_by(2) {
             let weights = &self.packed[(first + block) * panel_len..];
             if block + 1 < self.blocks.end {
+                let next = weights.as_ptr().wrapping_add(2 * panel_len);
                 let weights = self.scaled::<S, 2>(s, &weights[..2 * panel_len]);
-                self.panel::<S, 2>(s, first + block, weights);
+                self.panel::<S, 2>(s, first + block, weights, next);
             } else {
+                let next = weights.as_ptr().wrapping_add(panel_len);
                 let weights = self.scaled::<S, 1>(s, &weights[..panel_len]);
-                self.panel::<S, 1>(s, first + block, weights);
+                self.panel::<S, 1>(s, first + block, weights, next);
             }
         }
     }
@@ -407,9 +409,15 @@ impl Chunk<'_> {
         out.as_ptr()
     }
 
-    /// VECTORS output blocks from `block`, with a panel of weights.
+    /// VECTORS output blocks from `block`, with a panel of weights, behind which comes the one at `next`.
     #[inline(always)]
-    fn panel<S: F32Simd, const VECTORS: usize>(&self, s: S, block: usize, weights: *const f32) {
+    fn panel<S: F32Simd, const VECTORS: usize>(
+        &self,
+        s: S,
+        block: usize,
+        weights: *const f32,
+        next: *const f32,
+    ) {
         let conv = self.conv;
         let maps = conv.output;
         let (finish, left) = Finish::of(self.epilogue.activation);
@@ -419,12 +427,16 @@ impl Chunk<'_> {
         let source = self.source().as_ptr();
         let step = conv.shape.params().strides[1] * BLOCK;
         let gathered_step = conv.depth() + SPREAD;
+        let segments = conv.segments.len();
+        let ahead = Ahead::shared(next, segments, VECTORS * LINES, self.pixels.len().div_ceil(most));
+        let mut index_of_tile = 0;
         let template = Tile {
             input: source,
             step,
             segments: Segments::List(&conv.segments),
             depth: BLOCK,
             weights,
+            ahead,
             bias: self.epilogue.bias.map(|bias| bias[block * BLOCK..(block + VECTORS) * BLOCK].as_ptr()),
             residual: None,
             finish,
@@ -445,8 +457,7 @@ impl Chunk<'_> {
                         Tile {
                             input,
                             step: gathered_step,
-                            segments: Segments::Steps { count: 1, step: 0 },
-                            depth: conv.depth(),
+                            segments: Segments::Steps { count: segments, step: BLOCK },
                             ..template
                         },
                     )
@@ -461,8 +472,10 @@ impl Chunk<'_> {
                     input: template.input.wrapping_add(part.start * template.step),
                     residual: self.epilogue.residual.map(|residual| residual[at..].as_ptr()),
                     output: template.output.wrapping_add(at),
+                    ahead: ahead.of_tile(index_of_tile),
                     ..template
                 };
+                index_of_tile += 1;
                 // SAFETY: pixels and blocks lie inside the output, which the entry has checked, as well as residual, bias and
                 // weights; windows of pixels in place lie inside the source (`stretch`), those of others in the scratch.
                 unsafe { tile::run::<S, VECTORS>(s, &tile, part.len()) };

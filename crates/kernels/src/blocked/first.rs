@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::conv::{lanes, panels};
 use super::finish::Finish;
-use super::tile::{self, NARROW, Segments, Tile, WIDE};
+use super::tile::{self, Ahead, NARROW, Segments, Tile, WIDE};
 use super::{BLOCK, BlockedEpilogue, Maps, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
@@ -241,6 +241,7 @@ impl Band<'_> {
                     segments: Segments::List(&conv.segments),
                     depth: conv.depth,
                     weights: weights.as_ptr(),
+                    ahead: Ahead::NONE,
                     bias: self.epilogue.bias.map(|bias| bias[block * BLOCK..][..VECTORS * BLOCK].as_ptr()),
                     residual: self.epilogue.residual.map(|residual| residual[at..].as_ptr()),
                     finish,

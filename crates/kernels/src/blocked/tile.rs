@@ -25,6 +25,51 @@ pub(super) enum Segments<'a> {
     },
 }
 
+/// Weights that are asked for while others are used: memory is read all the time then, and not only while the first tile of
+/// a panel waits for it.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// Where the next panel begins.
+    panel: *const f32,
+    /// Cache lines that are asked for with each segment.
+    lines: usize,
+    /// From the share of a tile to that of the next one, in cache lines.
+    share: usize,
+    /// Tiles that ask.
+    tiles: usize,
+}
+
+/// Elements of a cache line.
+const LINE: usize = 16;
+/// Cache lines of the weights of a block of inputs and a block of outputs.
+pub(super) const LINES: usize = BLOCK * BLOCK / LINE;
+
+impl Ahead {
+    /// Nothing is asked for.
+    pub(super) const NONE: Ahead = Ahead { panel: std::ptr::null(), lines: 0, share: 0, tiles: 0 };
+
+    /// A next panel from `panel` on of `segments` segments of `lines` cache lines each, shared out between `tiles` tiles.
+    pub(super) fn shared(panel: *const f32, segments: usize, lines: usize, tiles: usize) -> Self {
+        let each = lines.div_ceil(tiles.max(1));
+        Ahead { panel, lines: each, share: segments * each, tiles: lines.div_ceil(each.max(1)) }
+    }
+
+    /// The share of the tile of this index.
+    #[inline(always)]
+    pub(super) fn of_tile(self, index: usize) -> Self {
+        let lines = if index < self.tiles { self.lines } else { 0 };
+        Ahead { panel: self.panel.wrapping_add(index * self.share * LINE), lines, ..self }
+    }
+
+    #[inline(always)]
+    fn ask<S: F32Simd>(&mut self, s: S) {
+        for _ in 0..self.lines {
+            s.prefetch(self.panel);
+            self.panel = self.panel.wrapping_add(LINE);
+        }
+    }
+}
+
 /// What a tile reads and writes. Distances are in elements.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
@@ -37,6 +82,7 @@ pub(super) struct Tile<'a> {
     pub depth: usize,
     /// `[segments * depth][VECTORS * 8]`.
     pub weights: *const f32,
+    pub ahead: Ahead,
     /// VECTORS blocks.
     pub bias: Option<*const f32>,
     /// Like `output`.
@@ -94,7 +140,9 @@ unsafe fn sum<S: F32Simd, const ROWS: usize, const VECTORS: usize>(s: S, tile: &
         match tile.segments {
             Segments::List(list) => {
                 let mut weights = tile.weights;
+                let mut ahead = tile.ahead;
                 for &segment in list {
+                    ahead.ask(s);
                     weights = add::<S, ROWS, VECTORS>(
                         s,
                         tile,
@@ -106,7 +154,9 @@ unsafe fn sum<S: F32Simd, const ROWS: usize, const VECTORS: usize>(s: S, tile: &
             }
             Segments::Steps { count, step } => {
                 let (mut weights, mut pixel) = (tile.weights, tile.input);
+                let mut ahead = tile.ahead;
                 for _ in 0..count {
+                    ahead.ask(s);
                     weights = add::<S, ROWS, VECTORS>(s, tile, &mut sums, pixel, weights);
                     pixel = pixel.wrapping_add(step);
                 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::filtering::{Corner, F2, F4, MOST, Points, Target, backward, forward};
 use super::finish::Finish;
-use super::tile::{self, NARROW, Segments, Tile, WIDE};
+use super::tile::{self, Ahead, LINES, NARROW, Segments, Tile, WIDE};
 use super::{BLOCK, BlockedEpilogue, Maps, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
@@ -353,6 +353,9 @@ impl Tiles<'_> {
         for matrix in 0..plan.matrices() {
             let from = &self.transformed[matrix * plan.in_matrix()..(matrix + 1) * plan.in_matrix()];
             let to = &mut self.products[matrix * plan.out_matrix()..(matrix + 1) * plan.out_matrix()];
+            let panel = matrix * depth * width;
+            let next = weights.as_ptr().wrapping_add(panel + depth * width);
+            let ahead = Ahead::shared(next, plan.input.blocks(), VECTORS * LINES, count);
             for index in 0..count {
                 let rows = part(self.tiles.len(), count, index);
                 let tile = Tile {
@@ -360,7 +363,8 @@ impl Tiles<'_> {
                     step: BLOCK,
                     segments: Segments::Steps { count: plan.input.blocks(), step: tile_plane },
                     depth: BLOCK,
-                    weights: weights[matrix * depth * width..].as_ptr(),
+                    weights: weights[panel..].as_ptr(),
+                    ahead: ahead.of_tile(index),
                     bias: None,
                     residual: None,
                     finish: Finish::Nothing,

@@ -1,4 +1,5 @@
-//! `Relu(BlockedConv(x)) = BlockedConv(x)` with the activation, where nobody else reads the convolution; likewise `Linear`.
+//! `Relu(BlockedConv(x)) = BlockedConv(x)` with the activation, where nobody else reads the convolution; likewise the other
+//! operators that sum.
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use lehr_ops::hard_swish::HardSwish;
 use lehr_ops::leaky_relu::LeakyRelu;
 use lehr_ops::lowered::Activation;
 use lehr_ops::lowered::blocked_conv::BlockedConv;
+use lehr_ops::lowered::blocked_conv_transpose::BlockedConvTranspose;
+use lehr_ops::lowered::first_conv::FirstConv;
 use lehr_ops::lowered::linear::Linear;
 use lehr_ops::relu::Relu;
 use lehr_ops::sigmoid::Sigmoid;
@@ -68,19 +71,20 @@ impl Rewrite for FuseActivation {
 
 /// The operator of `kernel` with the function of `node` behind its sums.
 fn fused(graph: &Graph, node: &Node, kernel: &Node) -> Result<OpRef, Reject> {
-    let (conv, linear) = (kernel.op().downcast_ref::<BlockedConv>(), kernel.op().downcast_ref::<Linear>());
-    let own = conv.map(|op| op.activation).or(linear.map(|op| op.activation)).ok_or(Reject::NoEffect)?;
-    if own.is_some() {
-        return Err(Reject::because("its sums have another function behind them"));
+    macro_rules! one_of {
+        ($($op:ident),+) => {
+            $(if let Some(op) = kernel.op().downcast_ref::<$op>() {
+                if op.activation.is_some() {
+                    return Err(Reject::because("its sums have another function behind them"));
+                }
+                let (activation, parameters) = activation(graph, node)?;
+                let activation_params = (!parameters.is_empty()).then_some(parameters);
+                return Ok(Arc::new($op { activation: Some(activation), activation_params, ..op.clone() }));
+            })+
+        };
     }
-    let (activation, parameters) = activation(graph, node)?;
-    let activation_params = (!parameters.is_empty()).then_some(parameters);
-    let activation = Some(activation);
-    if let Some(op) = conv {
-        return Ok(Arc::new(BlockedConv { activation, activation_params, ..op.clone() }));
-    }
-    let op = linear.ok_or(Reject::NoEffect)?;
-    Ok(Arc::new(Linear { activation, activation_params, ..op.clone() }))
+    one_of!(BlockedConv, FirstConv, BlockedConvTranspose, Linear);
+    Err(Reject::NoEffect)
 }
 
 /// The function of a node and its parameters.

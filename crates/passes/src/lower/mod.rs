@@ -25,6 +25,7 @@ mod lower_product;
 mod pack_heads;
 mod reshape_before_linear;
 mod split_linear;
+mod use_first_conv;
 
 use absorb_offset::AbsorbOffset;
 use block_concat::BlockConcat;
@@ -44,6 +45,7 @@ use lower_product::LowerProduct;
 use pack_heads::PackHeads;
 use reshape_before_linear::ReshapeBeforeLinear;
 use split_linear::SplitLinear;
+use use_first_conv::UseFirstConv;
 
 use crate::eliminate_dead_code::EliminateDeadCode;
 use crate::eliminate_duplicates::EliminateDuplicates;
@@ -92,6 +94,8 @@ pub fn lowering() -> PassManager {
                 vec![
                     // Before the activations, behind which nothing can be added any more.
                     Box::new(Rewriter(FuseResidual)),
+                    // Behind the residuals, which it has not.
+                    Box::new(Rewriter(UseFirstConv)),
                     Box::new(Rewriter(FuseActivation)),
                     Box::new(Rewriter(FuseFactors)),
                     Box::new(EliminateDeadCode),
