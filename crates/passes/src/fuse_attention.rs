@@ -4,12 +4,15 @@
 //! It stands in no level's pipeline but in the lowering: files keep the products and the softmax, which every runtime has.
 
 use lehr_graph::{Dim, Graph, PatchBuilder, PatchValue, Shape, ValueId};
-use lehr_ops::{attention::Attention, matmul::MatMul, softmax::Softmax, transpose::Transpose};
+use lehr_ops::{
+    attention::Attention, is_nan::IsNaN, matmul::MatMul, softmax::Softmax, transpose::Transpose,
+    r#where::Where,
+};
 use lehr_tensor::DataType;
 
 use crate::formula::{attribute, number, result};
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
-use crate::pattern::{Match, Pattern, any, either, op, op_if, uniform};
+use crate::pattern::{Match, Pattern, any, either, op, op_if, scalar, uniform};
 use crate::rewrite::{Reject, Rewrite};
 
 /// The rewrite.
@@ -38,7 +41,9 @@ impl Rewrite for FuseAttention {
         let scores = scaled(op::<MatMul>([scaled(any("query"), query), scaled(any("columns"), key)]), all);
         let masked = either([scores.clone() + any("mask"), scores]);
         let softmax = op_if::<Softmax>(|op| op.axis == -1 || op.axis == 3, [masked]);
-        op::<MatMul>([softmax, any("value")])
+        // Some spell out that a query without keys gives zeros.
+        let safe = op::<Where>([op::<IsNaN>([softmax.clone()]), scalar(0.0), softmax.clone()]);
+        op::<MatMul>([either([safe, softmax]), any("value")])
     }
 
     fn apply(&self, found: &Match, patch: &mut PatchBuilder<'_>, _cx: &PassCx<'_>) -> Result<(), Reject> {
@@ -176,6 +181,19 @@ mod tests {
                 &format!("graph {{ {INPUTS} %y = Attention(%q, %k, %v{mask}) {{scale = 0.5}} output %y }}"),
             );
         }
+    }
+
+    #[test]
+    fn zeros_for_queries_without_keys_are_what_it_gives_anyway() {
+        assert_rewrites_within(
+            || Rewriter(FuseAttention),
+            &format!(
+                "graph {{ {INPUTS} {CONSTANTS} const %zero = f32[] [0] %t = Transpose(%k) {{perm = [0, 1, 3, 2]}}
+                %a = MatMul(%q, %t) %b = Mul(%a, %half) %c = Add(%b, %m) %p = Softmax(%c) {{axis = -1}} %n = IsNaN(%p)
+                %s = Where(%n, %zero, %p) %y = MatMul(%s, %v) output %y }}"
+            ),
+            &format!("graph {{ {INPUTS} %y = Attention(%q, %k, %v, %m) {{scale = 0.5}} output %y }}"),
+        );
     }
 
     #[test]
