@@ -75,14 +75,14 @@ impl<const N: usize> Rows<N> {
     }
 
     /// Calls `body(piece, places)` for pieces of rows of `y`, in parallel; operand `o` starts at `places[o]`.
-    pub(crate) fn for_pieces(
+    pub(crate) fn for_pieces<T: Send>(
         &self,
         team: &Team,
-        y: &mut [f32],
-        body: impl Fn(&mut [f32], [usize; N]) + Sync,
+        y: &mut [T],
+        body: impl Fn(&mut [T], [usize; N]) + Sync,
     ) {
         let Some((&row_len, _)) = self.sizes.split_last() else { return };
-        let run = |start: usize, mut rest: &mut [f32]| {
+        let run = |start: usize, mut rest: &mut [T]| {
             let mut at = start;
             while !rest.is_empty() {
                 let (row, column) = (at / row_len, at % row_len);

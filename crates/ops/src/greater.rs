@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use lehr_graph::{EvalCx, InferCx, Op, OpError, ReadCx, ReadValues, declare_op};
 
 use crate::comparison::{eval_comparison, infer_comparison};
+use crate::comparison_kernel::{ComparisonKernel, IsGreater, comparable};
+use crate::elementwise_cpu::cpu_op;
 use crate::legacy_broadcast::align_legacy_operands;
 
 declare_op! {
@@ -29,6 +31,8 @@ impl Op for Greater {
         eval_comparison(cx, ORDER)
     }
 }
+
+cpu_op!(Greater, comparable, |op| ComparisonKernel::new(op.clone(), IsGreater));
 
 const ORDER: fn(Option<Ordering>) -> bool = |order| order == Some(Ordering::Greater);
 

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::comparison::{eval_comparison, infer_comparison};
+use crate::comparison_kernel::{ComparisonKernel, IsGreaterOrEqual, comparable};
+use crate::elementwise_cpu::cpu_op;
 use crate::equal::Equal;
 use crate::greater::Greater;
 use crate::or::Or;
@@ -32,6 +34,8 @@ impl Op for GreaterOrEqual {
         Ok(true)
     }
 }
+
+cpu_op!(GreaterOrEqual, comparable, |op| ComparisonKernel::new(op.clone(), IsGreaterOrEqual));
 
 const ORDER: fn(Option<Ordering>) -> bool =
     |order| matches!(order, Some(Ordering::Greater | Ordering::Equal));

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use lehr_graph::{Builder, EvalCx, InferCx, Op, OpError, declare_op};
 
 use crate::comparison::{eval_comparison, infer_comparison};
+use crate::comparison_kernel::{ComparisonKernel, IsLessOrEqual, comparable};
+use crate::elementwise_cpu::cpu_op;
 use crate::equal::Equal;
 use crate::less::Less;
 use crate::or::Or;
@@ -32,6 +34,8 @@ impl Op for LessOrEqual {
         Ok(true)
     }
 }
+
+cpu_op!(LessOrEqual, comparable, |op| ComparisonKernel::new(op.clone(), IsLessOrEqual));
 
 const ORDER: fn(Option<Ordering>) -> bool = |order| matches!(order, Some(Ordering::Less | Ordering::Equal));
 

@@ -28,6 +28,7 @@ mod axis;
 mod bitwise;
 mod broadcast_rows;
 mod comparison;
+mod comparison_kernel;
 mod conv_kernel;
 mod convolution;
 mod cumulative;
@@ -129,7 +130,7 @@ registry::operators! {
     dynamic_quantize_linear::DynamicQuantizeLinear;
     einsum::Einsum;
     elu::Elu cpu;
-    equal::Equal;
+    equal::Equal cpu;
     erf::Erf cpu;
     exp::Exp cpu;
     expand::Expand;
@@ -144,8 +145,8 @@ registry::operators! {
     global_average_pool::GlobalAveragePool cpu;
     global_lp_pool::GlobalLpPool;
     global_max_pool::GlobalMaxPool cpu;
-    greater::Greater;
-    greater_or_equal::GreaterOrEqual;
+    greater::Greater cpu;
+    greater_or_equal::GreaterOrEqual cpu;
     grid_sample::GridSample;
     group_normalization::GroupNormalization cpu;
     gru::Gru cpu;
@@ -162,8 +163,8 @@ registry::operators! {
     is_nan::IsNaN;
     layer_normalization::LayerNormalization cpu;
     leaky_relu::LeakyRelu cpu;
-    less::Less;
-    less_or_equal::LessOrEqual;
+    less::Less cpu;
+    less_or_equal::LessOrEqual cpu;
     linear_attention::LinearAttention;
     log::Log cpu;
     log_softmax::LogSoftmax cpu;

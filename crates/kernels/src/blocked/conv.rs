@@ -21,6 +21,8 @@ use crate::team::{Parts, Team};
 const IN_PLACE: usize = 2 * WIDE;
 /// Elements of input that a chunk of pixels may reach: they stay in the second-level cache from panel to panel.
 const CHUNK: usize = 40 * 1024;
+/// Most pixels of a chunk: a panel of them stays in the first-level cache until its activation is applied.
+const MOST_PIXELS: usize = 192;
 /// Multiply-adds below which waking the team costs more than it gains.
 const ALONE_BELOW: usize = 200_000;
 /// Keeps gathered pixels from meeting in the same sets of the first-level cache.
@@ -91,8 +93,7 @@ impl BlockedConv {
         }
         let input = Maps::new(p.in_channels, shape.in_pixels())?;
         let output = Maps::new(p.out_channels, placement.pixels)?;
-        let packed = packed_len(&shape).ok_or(ShapeError::TooLarge { what: "packed weights" })?;
-        debug_assert!(packed > 0);
+        packed_len(&shape).ok_or(ShapeError::TooLarge { what: "packed weights" })?;
         let pointwise = p.kernel == [1, 1] && p.strides == [1, 1] && p.input == shape.output();
         let row = (p.input[1] * BLOCK).cast_signed();
         let mut segments = Vec::with_capacity(shape.taps() * group_blocks(&shape));
@@ -174,7 +175,7 @@ impl BlockedConv {
 
     /// Pixels that are computed at a time.
     fn chunk(&self) -> usize {
-        let most = (CHUNK / self.depth()).clamp(2 * NARROW, 512);
+        let most = (CHUNK / self.depth()).clamp(2 * NARROW, MOST_PIXELS);
         let pixels = self.shape.out_pixels();
         pixels.div_ceil(pixels.div_ceil(most))
     }

@@ -174,11 +174,11 @@ impl SimdOp for Band<'_> {
     fn run<S: F32Simd>(self, s: S) {
         let p = self.shape.params();
         // The common windows are unrolled.
-        match (p.kernel, p.strides, p.dilations) {
-            ([3, 3], [1, 1], [1, 1]) => self.rows::<S, 3, 1>(s),
-            ([3, 3], [2, 2], [1, 1]) => self.rows::<S, 3, 2>(s),
-            ([5, 5], [1, 1], [1, 1]) => self.rows::<S, 5, 1>(s),
-            ([5, 5], [2, 2], [1, 1]) => self.rows::<S, 5, 2>(s),
+        match (p.kernel, p.strides[1], p.dilations) {
+            ([3, 3], 1, [1, 1]) => self.rows::<S, 3, 1>(s),
+            ([3, 3], 2, [1, 1]) => self.rows::<S, 3, 2>(s),
+            ([5, 5], 1, [1, 1]) => self.rows::<S, 5, 1>(s),
+            ([5, 5], 2, [1, 1]) => self.rows::<S, 5, 2>(s),
             _ => self.any(s),
         }
     }
@@ -195,7 +195,8 @@ impl Band<'_> {
         }
     }
 
-    /// SIZE is the extent of the square window, STEP that of its steps.
+    /// SIZE is the extent of the square window, STEP that of its steps along a row. Steps from row to row may be others; rows
+    /// then share no lines.
     #[inline(always)]
     fn rows<S: F32Simd, const SIZE: usize, const STEP: usize>(mut self, s: S) {
         let p = *self.shape.params();
@@ -207,10 +208,11 @@ impl Band<'_> {
         let size = std::hint::black_box(SIZE);
         let mut row = self.rows.start;
         while row < self.rows.end {
-            let count = ROWS.min(self.rows.end - row);
+            let count = if p.strides[0] == STEP { ROWS.min(self.rows.end - row) } else { 1 };
             // Rows that the last output row does not have repeat what is there, and are not stored.
-            let lines: [*const f32; 7] =
-                std::array::from_fn(|line| self.line((row * STEP + line).checked_sub(p.pads_begin[0])));
+            let lines: [*const f32; 7] = std::array::from_fn(|line| {
+                self.line((row * p.strides[0] + line).checked_sub(p.pads_begin[0]))
+            });
             let mut x = 0;
             while x < out_w {
                 let inner = x >= first && x + PIXELS <= end;
@@ -226,6 +228,9 @@ impl Band<'_> {
                         (ROWS, 3) => self.tile::<S, SIZE, STEP, ROWS, 3, true>(s, &lines, size, row, x),
                         (ROWS, 2) => self.tile::<S, SIZE, STEP, ROWS, 2, true>(s, &lines, size, row, x),
                         (ROWS, _) => self.tile::<S, SIZE, STEP, ROWS, 1, true>(s, &lines, size, row, x),
+                        (_, PIXELS..) if inner => {
+                            self.tile::<S, SIZE, STEP, 1, PIXELS, false>(s, &lines, size, row, x)
+                        }
                         (_, PIXELS..) => self.tile::<S, SIZE, STEP, 1, PIXELS, true>(s, &lines, size, row, x),
                         (_, 3) => self.tile::<S, SIZE, STEP, 1, 3, true>(s, &lines, size, row, x),
                         (_, 2) => self.tile::<S, SIZE, STEP, 1, 2, true>(s, &lines, size, row, x),
