@@ -21,8 +21,8 @@ use crate::team::{Parts, Team};
 const IN_PLACE: usize = 2 * WIDE;
 /// Elements of input that a chunk of pixels may reach: they stay in the second-level cache from panel to panel.
 const CHUNK: usize = 40 * 1024;
-/// Most pixels of a chunk: a panel of them stays in the first-level cache until its activation is applied.
-const MOST_PIXELS: usize = 192;
+/// Most pixels of a chunk: a panel of them stays near until its activation is applied.
+const MOST_PIXELS: usize = 512;
 /// Multiply-adds below which waking the team costs more than it gains.
 const ALONE_BELOW: usize = 200_000;
 /// Keeps gathered pixels from meeting in the same sets of the first-level cache.

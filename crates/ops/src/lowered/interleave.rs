@@ -1,5 +1,5 @@
 //! `Interleave`: channels of several blocked maps in turn, as shuffles of channels make them (Zhang et al., "ShuffleNet",
-//! 2018, figure 1, <https://arxiv.org/abs/1707.01083>).
+//! 2018, figure 1; <https://uxlfoundation.github.io/oneDNN/dev_guide_shuffle.html>).
 
 use lehr_graph::{Dim, EvalCx, InferCx, Op, OpError, Shape, declare_op};
 use lehr_kernels::blocked::{self, Maps};
