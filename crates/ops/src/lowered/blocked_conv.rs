@@ -15,6 +15,7 @@ use super::Activation;
 use super::blocks::{blocked_of, blocked_shape, from_blocks, plain_shape, plain_sizes, to_blocks};
 use super::geometry::{bias_lanes, packing_shape, plain_of, shape_of};
 use super::last_plan::LastPlan;
+use super::without_terms::{Following, has_no_terms};
 use crate::convolution::{ConvAttributes, Convolution, conv_cost, conv_of, group_count};
 use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
 use crate::operand::{
@@ -306,23 +307,39 @@ struct BlockedConvKernel {
     plans: LastPlan<Fitted>,
 }
 
-/// A plan, and the sizes of its output.
-type Fitted = (Plan, [usize; 5]);
+/// A plan, and the sizes of its output; none where there is nothing to sum up.
+type Fitted = (Option<Plan>, [usize; 5]);
 
 impl BlockedConvKernel {
     /// The plan for an input of the given sizes.
     fn plan(&self, x: &[usize]) -> Result<Arc<Fitted>, OpError> {
         self.plans.get(x, || {
             let conv = self.op.fit(x, &self.weights)?;
-            Ok((Plan::new(self.algorithm, shape_of(&conv)?)?, blocked_of(plain_of(&conv)?)))
+            let sizes = blocked_of(plain_of(&conv)?);
+            let has_terms = !has_no_terms(x, &sizes);
+            let plan = has_terms.then(|| Plan::new(self.algorithm, shape_of(&conv)?)).transpose()?;
+            Ok((plan, sizes))
         })
+    }
+}
+
+impl BlockedConvKernel {
+    /// What follows the sums.
+    fn following(&self) -> Following<'_> {
+        Following {
+            channels: self.weights.first().copied().unwrap_or(0),
+            residual: Some(3),
+            activation: self.op.activation,
+            parameters: self.op.parameters(),
+        }
     }
 }
 
 impl Kernel for BlockedConvKernel {
     fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
         let plan = self.plan(cx.tensor(0)?.shape())?;
-        let (plan, sizes) = (&plan.0, plan.1);
+        let (plan, sizes) = (plan.0.as_ref(), plan.1);
+        let Some(plan) = plan else { return self.following().set(cx, &sizes) };
         let x = cx.tensor(0)?.as_slice::<f32>()?;
         let residual = cx.optional_tensor(3)?;
         if let Some(residual) = residual {
@@ -433,6 +450,33 @@ mod tests {
                 .constant(values(&[outs]))
                 .tolerance(1e-4, 1e-4)
                 .agree();
+        }
+    }
+
+    /// Padding makes maps of maps without pixels.
+    #[test]
+    fn nothing_to_convolve() {
+        let op = |pad: i64, group: i64| BlockedConv {
+            activation: Some(Activation::Sigmoid),
+            pads: Some(vec![pad; 4]),
+            group,
+            ..conv()
+        };
+        for (batch, height, width) in [(0, 5, 5), (0, 0, 0), (2, 0, 5), (2, 5, 0), (2, 0, 0)] {
+            for (pad, group, per_group, outs) in
+                [(3, 1, 16, 20), (2, 1, 16, 20), (2, 11, 1, 11), (2, 1, 11, 3)]
+            {
+                let blocks = (per_group * usize::try_from(group).unwrap()).div_ceil(BLOCK);
+                let case = || {
+                    Case::new(op(pad, group))
+                        .input(values(&[batch, blocks, height, width, BLOCK]))
+                        .constant(values(&[outs, per_group, 3, 3]))
+                };
+                case().constant(values(&[outs])).tolerance(1e-6, 1e-6).agree();
+                let size = |size: usize| (size + 2 * usize::try_from(pad).unwrap()).saturating_sub(2);
+                let residual = [batch, outs.div_ceil(BLOCK), size(height), size(width), BLOCK];
+                case().absent().input(values(&residual)).tolerance(1e-6, 1e-6).agree();
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use super::Activation;
 use super::blocks::{blocked_shape, blocked_sizes, from_blocks, plain_shape, plain_sizes, to_blocks};
 use super::geometry::bias_lanes;
 use super::last_plan::LastPlan;
+use super::without_terms::{Following, has_no_terms};
 use crate::conv_transpose::ConvTranspose;
 use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
 use crate::operand::{bounded_len, check_shape, floats, optional_floats, present_dtype, rounded};
@@ -64,10 +65,14 @@ impl BlockedConvTranspose {
     }
 
     /// The kernel's plan for blocked maps and weights of the given sizes, and the sizes of the output.
-    fn plan(&self, x: &[usize], w: &[usize]) -> Result<(BlockedTransposed, [usize; 5]), OpError> {
+    fn plan(&self, x: &[usize], w: &[usize]) -> Result<Fitted, OpError> {
         let channels = w.first().copied().unwrap_or(0);
         let source = plain_sizes(x, channels)?;
         let fitted = self.plain().fit(&source, w)?;
+        let sizes = blocked_sizes(&fitted.output())?;
+        if has_no_terms(x, &sizes) {
+            return Ok((None, sizes));
+        }
         let two = |f: fn(&crate::window::WindowAxis) -> usize| {
             let values: Vec<usize> = fitted.window.axes.iter().map(f).collect();
             <[usize; 2]>::try_from(values)
@@ -83,9 +88,12 @@ impl BlockedConvTranspose {
             pads_begin: two(|axis| axis.begin)?,
         };
         let plan = BlockedTransposed::new(params).map_err(refused)?;
-        Ok((plan, blocked_sizes(&fitted.output())?))
+        Ok((Some(plan), sizes))
     }
 }
+
+/// A plan, and the sizes of its output; none where there is nothing to sum up.
+type Fitted = (Option<BlockedTransposed>, [usize; 5]);
 
 impl Op for BlockedConvTranspose {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<(), OpError> {
@@ -142,8 +150,12 @@ impl CpuOp for BlockedConvTranspose {
         if !are_f32(io, &[0, 1, 2]) || weights.rank() != 4 || weights.is_empty() {
             return None;
         }
-        let sizes = io.input_shape(0)?.as_fixed()?;
-        self.plan(&sizes, weights.shape()).ok()?;
+        // Batch sizes are left to the run.
+        let mut sizes = vec![1];
+        for dim in io.input_shape(0)?.dims().get(1..)? {
+            sizes.push(dim.as_fixed()?);
+        }
+        self.plan(&sizes, weights.shape()).ok()?.0?;
         let recipe = with_sizes(Recipe::new("blocked_phases"), "w", weights.shape());
         Some(with_sizes(recipe, "x", &sizes))
     }
@@ -153,6 +165,7 @@ impl CpuOp for BlockedConvTranspose {
         let sizes = sizes_of(recipe, "w");
         check_shape(1, weights, &sizes)?;
         let (plan, _) = self.plan(&sizes_of(recipe, "x"), &sizes)?;
+        let plan = plan.ok_or_else(|| OpError::value("the recipe is one for maps without elements"))?;
         Ok(Packed { blocks: vec![plan.pack(&weights.as_slice::<f32>()?).map_err(refused)?] })
     }
 
@@ -180,14 +193,27 @@ struct TransposedKernel {
     /// Sizes of the packed weights.
     weights: Vec<usize>,
     packed: Arc<Packed>,
-    plan: LastPlan<(BlockedTransposed, [usize; 5])>,
+    plan: LastPlan<Fitted>,
+}
+
+impl TransposedKernel {
+    /// What follows the sums.
+    fn following(&self) -> Following<'_> {
+        Following {
+            channels: self.weights.get(1).copied().unwrap_or(0),
+            residual: None,
+            activation: self.op.activation,
+            parameters: self.op.parameters(),
+        }
+    }
 }
 
 impl Kernel for TransposedKernel {
     fn run(&self, cx: &mut RunCx<'_>) -> Result<(), OpError> {
         let shape = cx.tensor(0)?.shape();
         let plan = self.plan.get(shape, || self.op.plan(shape, &self.weights))?;
-        let (plan, sizes) = (&plan.0, plan.1);
+        let (plan, sizes) = (plan.0.as_ref(), plan.1);
+        let Some(plan) = plan else { return self.following().set(cx, &sizes) };
         let x = cx.tensor(0)?.as_slice::<f32>()?;
         let bias = bias_lanes(cx, 2, self.weights.get(1).copied().unwrap_or(0))?;
         let mut y = cx.buffers.take(lehr_tensor::checked_len(&sizes)?);
@@ -249,6 +275,12 @@ mod tests {
                 .tolerance(1e-4, 1e-4)
                 .agree();
         }
+    }
+
+    #[test]
+    fn no_images() {
+        let case = Case::new(op(2, 1)).input(values(&[0, 2, 5, 6, BLOCK])).constant(values(&[11, 9, 4, 4]));
+        case.constant(values(&[9])).agree();
     }
 
     #[test]

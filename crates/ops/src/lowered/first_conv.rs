@@ -13,6 +13,7 @@ use super::Activation;
 use super::blocks::{blocked_of, blocked_shape, to_blocks};
 use super::geometry::{bias_lanes, packing_shape, plain_of, shape_of};
 use super::last_plan::LastPlan;
+use super::without_terms::{Following, has_no_terms};
 use crate::convolution::{ConvAttributes, conv_cost, conv_of};
 use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
 use crate::operand::{bounded_len, check_dtype, check_shape, floats, optional_floats, rounded};
@@ -136,8 +137,20 @@ struct FirstConvKernel {
     /// Sizes of the packed weights.
     weights: Vec<usize>,
     packed: Arc<Packed>,
-    /// With the sizes of the output.
-    plans: LastPlan<(blocked::FirstConv, [usize; 5])>,
+    /// With the sizes of the output; none where there is nothing to sum up.
+    plans: LastPlan<(Option<blocked::FirstConv>, [usize; 5])>,
+}
+
+impl FirstConvKernel {
+    /// What follows the sums.
+    fn following(&self) -> Following<'_> {
+        Following {
+            channels: self.weights.first().copied().unwrap_or(0),
+            residual: None,
+            activation: self.op.activation,
+            parameters: self.op.parameters(),
+        }
+    }
 }
 
 impl Kernel for FirstConvKernel {
@@ -145,10 +158,13 @@ impl Kernel for FirstConvKernel {
         let x = cx.tensor(0)?;
         let plan = self.plans.get(x.shape(), || {
             let conv = self.op.geometry().fit(x.shape(), &self.weights)?;
-            let plan = blocked::FirstConv::new(shape_of(&conv)?).map_err(refused)?;
-            Ok((plan, blocked_of(plain_of(&conv)?)))
+            let sizes = blocked_of(plain_of(&conv)?);
+            let has_terms = !has_no_terms(x.shape(), &sizes);
+            let plan = has_terms.then(|| blocked::FirstConv::new(shape_of(&conv)?).map_err(refused));
+            Ok((plan.transpose()?, sizes))
         })?;
-        let (plan, sizes) = (&plan.0, plan.1);
+        let (plan, sizes) = (plan.0.as_ref(), plan.1);
+        let Some(plan) = plan else { return self.following().set(cx, &sizes) };
         let x = x.as_slice::<f32>()?;
         let bias = bias_lanes(cx, 2, self.weights.first().copied().unwrap_or(0))?;
         let mut y = cx.buffers.take(checked_len(&sizes)?);
@@ -202,6 +218,18 @@ mod tests {
             let x = values(&[2, channels, 19, 23]);
             let case = Case::new(op).input(x).constant(values(&[21, channels, kernel, kernel]));
             case.constant(values(&[21])).tolerance(1e-4, 1e-4).agree();
+        }
+    }
+
+    /// Padding makes maps of images without pixels.
+    #[test]
+    fn nothing_to_convolve() {
+        let op = FirstConv { activation: Some(Activation::HardSigmoid), pads: Some(vec![2; 4]), ..conv() };
+        let op = FirstConv { activation_params: Some(vec![0.2, 0.5]), ..op };
+        for (batch, height, width) in [(0, 5, 5), (0, 0, 0), (2, 0, 5), (2, 5, 0), (2, 0, 0)] {
+            let case = Case::new(op.clone()).input(values(&[batch, 3, height, width]));
+            let case = case.constant(values(&[11, 3, 3, 3])).constant(values(&[11]));
+            case.tolerance(1e-6, 1e-6).agree();
         }
     }
 

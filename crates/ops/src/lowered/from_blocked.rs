@@ -44,6 +44,10 @@ impl Kernel for FromBlockedKernel {
         let x = cx.tensor(0)?;
         let sizes = plain_sizes(x.shape(), group_count("channels", self.0)?)?;
         let mut y = cx.buffers.take(lehr_tensor::checked_len(&sizes)?);
+        if y.is_empty() {
+            cx.set(0, Tensor::from_vec(&sizes, y)?);
+            return Ok(());
+        }
         let [n, c, h, w] = sizes;
         let maps = Maps::new(c, h.saturating_mul(w)).map_err(refused)?;
         blocked::from_blocked(cx.team, cx.isa, maps, n, &x.as_slice::<f32>()?, &mut y);
@@ -67,5 +71,12 @@ mod tests {
         Case::new(op.clone()).input(f32s(&[1, 2, 3, 1, 8], &x)).expect(f32s(&[1, 9, 3, 1], &y));
         Case::new(op).input(f32s(&[1, 1, 3, 2, 8], &x)).expect_error("9 channels");
         Case::new(FromBlocked { channels: 0 }).input(f32s(&[1, 2, 3, 1, 8], &x)).expect_error("at least 1");
+    }
+
+    #[test]
+    fn blocks_of_nothing() {
+        for shape in [[0, 2, 2, 2, 8], [2, 2, 0, 2, 8], [2, 2, 2, 0, 8]] {
+            Case::new(FromBlocked { channels: 9 }).input(f32s(&shape, &[])).agree();
+        }
     }
 }

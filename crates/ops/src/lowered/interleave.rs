@@ -84,6 +84,11 @@ impl Kernel for InterleaveKernel {
             check_shape(index, cx.tensor(index)?, &shape)?;
             sources.push(cx.tensor(index)?.as_slice::<f32>()?);
         }
+        if y.is_empty() {
+            drop(sources);
+            cx.set(0, Tensor::from_vec(&sizes, y)?);
+            return Ok(());
+        }
         let slices: Vec<&[f32]> = sources.iter().map(AsRef::as_ref).collect();
         let [images, channels, height, width] = plain;
         let maps = Maps::new(channels, height.saturating_mul(width)).map_err(refused)?;
@@ -124,6 +129,10 @@ mod tests {
             };
             let y: Vec<f32> = (0..blocks * 16).map(value).collect();
             case.expect(f32s(&[1, blocks, 1, 2, 8], &y));
+        }
+        for shape in [[0, 1, 2, 2, 8], [2, 1, 0, 2, 8], [2, 1, 2, 0, 8]] {
+            let case = Case::new(Interleave { channels: 5 }).input(f32s(&shape, &[]));
+            case.input(f32s(&shape, &[])).agree();
         }
         let op = Interleave { channels: 5 };
         Case::new(op).input(maps(5, 0)).input(maps(13, 0)).expect_error("[1, 1, 1, 2, 8]");

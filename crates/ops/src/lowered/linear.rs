@@ -252,6 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn no_rows() {
+        for shape in [&[0, 5][..], &[2, 0, 5], &[0, 0, 5]] {
+            let mut result = shape.to_vec();
+            *result.last_mut().unwrap() = 3;
+            let op = Linear { activation: Some(Activation::Gelu), ..linear() };
+            let case = Case::new(op).input(values(shape)).constant(values(&[5, 3])).constant(values(&[3]));
+            case.input(values(&result)).agree();
+        }
+    }
+
+    #[test]
     fn misfits() {
         let x = values(&[2, 3]);
         Case::new(linear()).input(x.clone()).constant(values(&[4, 2])).expect_error("inner sizes differ");

@@ -41,6 +41,10 @@ impl Kernel for ToBlockedKernel {
         let x = cx.tensor(0)?;
         let sizes = blocked_sizes(x.shape())?;
         let mut y = cx.buffers.take(lehr_tensor::checked_len(&sizes)?);
+        if y.is_empty() {
+            cx.set(0, Tensor::from_vec(&sizes, y)?);
+            return Ok(());
+        }
         let &[n, c, h, w] = x.shape() else { return Err(OpError::shape("expected rank 4")) };
         let maps = Maps::new(c, h.saturating_mul(w)).map_err(refused)?;
         blocked::to_blocked(cx.team, cx.isa, maps, n, &x.as_slice::<f32>()?, &mut y);
@@ -70,5 +74,12 @@ mod tests {
         }
         Case::new(ToBlocked {}).input(f32s(&[2, 9, 1, 2], &x)).expect(f32s(&[2, 2, 1, 2, 8], &y));
         Case::new(ToBlocked {}).input(f32s(&[2, 9, 2], &x)).expect_error("rank 4");
+    }
+
+    #[test]
+    fn nothing_in_blocks() {
+        for shape in [[0, 9, 2, 2], [2, 0, 2, 2], [2, 9, 0, 2], [2, 9, 2, 0], [0; 4]] {
+            Case::new(ToBlocked {}).input(f32s(&shape, &[])).agree();
+        }
     }
 }

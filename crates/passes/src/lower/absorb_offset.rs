@@ -1,5 +1,6 @@
 //! Channels that begin inside a block: a convolution of `Slice(x, start, end)` reads the whole blocks around them, with
-//! weights of zero for the channels in front.
+//! weights of zero for the channels in front. That holds for finite values: an infinity or NaN in one of the channels in
+//! front, which the Slice left out, becomes NaN in every sum over its pixel.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Slices and Splits of blocked maps: along height and width as they are, along channels from the beginning of a block.
-//! Where they end inside of one, its last lanes are spare ones.
+//! Where they end inside of one, its last lanes are spare ones that hold channels which are left out: convolutions give them
+//! weights of zero, which make nothing of finite values only.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -5,6 +5,10 @@
 //! Attention becomes one operator, products with constant matrices become `Linear`. Then kernels take up what follows
 //! them. Lowered graphs are for this machine's kernels alone: they are not written to files of other formats, and no other
 //! pass sees them.
+//!
+//! As for all passes but bit-exact ones ([`Exactness`](crate::pass::Exactness)), results stay when what is fed is finite.
+//! An infinity or NaN stays in its image; among the pixels and channels of one, it can reach further than its readers: tiles
+//! of minimal filtering spread it over their outputs, and spare lanes over the sums of their pixel.
 
 mod absorb_offset;
 mod block_concat;
