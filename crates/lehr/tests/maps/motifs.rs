@@ -31,6 +31,8 @@ pub const ALL: &[Motif] = &[
     channels,
     rows,
     shuffle,
+    shuffle,
+    shuffle_unit,
     shuffle_unit,
     resize,
     pad,
@@ -89,6 +91,11 @@ fn window(net: &mut Net, kernel: [usize; 2]) -> Vec<(&'static str, Attribute)> {
     attributes
 }
 
+/// Channels, which fill whole blocks as often as not.
+fn outs(net: &mut Net) -> usize {
+    if net.random.one_in(2) { net.random.pick(&[8, 16, 24, 32]) } else { net.random.within(1, 40) }
+}
+
 fn kernel(net: &mut Net) -> [usize; 2] {
     match net.random.within(0, 3) {
         0 => [net.random.within(1, 5), net.random.within(1, 5)],
@@ -98,14 +105,14 @@ fn kernel(net: &mut Net) -> [usize; 2] {
 
 fn conv(net: &mut Net, x: ValueId) -> Made {
     let [channels, ..] = net.sizes(x)?;
-    let (outs, kernel) = (net.random.within(1, 40), kernel(net));
+    let (outs, kernel) = (outs(net), kernel(net));
     let attributes = window(net, kernel);
     conv_of(net, x, [outs, channels, kernel[0], kernel[1]], attributes, 1)
 }
 
 fn pointwise(net: &mut Net, x: ValueId) -> Made {
     let [channels, ..] = net.sizes(x)?;
-    let outs = net.random.within(1, 40);
+    let outs = outs(net);
     conv_of(net, x, [outs, channels, 1, 1], Vec::new(), 1)
 }
 
@@ -319,6 +326,8 @@ fn shuffle(net: &mut Net, x: ValueId) -> Made {
     if !channels.is_multiple_of(groups) {
         return unsuited();
     }
+    let x =
+        if net.random.one_in(2) { conv_of(net, x, [channels, channels, 1, 1], Vec::new(), 1)? } else { x };
     // Zero keeps the size of an axis.
     let apart = net.indices(&[0, groups, channels / groups, height, width]);
     let apart = net.op("Reshape", &[x, apart], &[])?;
