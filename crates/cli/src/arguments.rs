@@ -61,7 +61,7 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// The level of optimisation; 1 when nothing was said.
+    /// The level of optimisation; 2 when nothing was said.
     pub fn level(&self) -> OptLevel {
         self.optimize.or(OptLevel::O2)
     }
