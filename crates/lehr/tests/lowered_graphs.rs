@@ -95,7 +95,7 @@ fn judge(seed: u64) -> Result<Judged, String> {
     }
     let mut graph = net.graph.clone();
     let options = Options { verify: true, ..Options::default() };
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         pipeline(OptLevel::O2).run(&mut graph, &options).map_err(|error| error.to_string())?;
     }
     lowering().run(&mut graph, &options).map_err(|error| error.to_string())?;
