@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::finish::Finish;
 use super::tile::{self, Ahead, LINES, NARROW, Segments, Tile, WIDE};
-use super::{BLOCK, BlockedEpilogue, BlockedInput, Maps, part};
+use super::{BLOCK, BlockedEpilogue, BlockedInput, Maps, assert_fits, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
@@ -236,15 +236,18 @@ pub fn conv_blocked(
     let (shape, from, to) = (&conv.shape, conv.input, conv.output);
     let BlockedInput { maps: input, factors } = input;
     assert_eq!(Some(packed.len()), packed_len(shape), "packed weights of another shape");
-    assert!(input.len() >= images * from.len(), "input of {}, expected {}", input.len(), images * from.len());
-    assert!(output.len() >= images * to.len(), "output of {}, expected {}", output.len(), images * to.len());
-    epilogue.assert_covers(to.blocks() * BLOCK, images * to.len());
     if let Some(factors) = factors {
         let lanes = images * from.blocks() * BLOCK;
         assert!(factors.len() >= lanes, "{} factors for {lanes} lanes of input channels", factors.len());
     }
     let scratch_each = conv.scratch_each();
-    assert!(scratch.len() >= scratch_each * team.threads(), "scratch of {}", scratch.len());
+    assert_fits(
+        images,
+        (input, from.len()),
+        (output, to),
+        epilogue,
+        (scratch, scratch_each * team.threads()),
+    );
     let (output, scratch) = (Parts::new(output), Parts::new(scratch));
     let cut = Cut::of(conv, images, team.threads());
     let body = |worker: usize, task: usize| {
@@ -601,10 +604,9 @@ impl Chunk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conv::{ConvEpilogue, ConvParams, conv_direct};
-    use crate::elementwise::UnaryOp;
-    use crate::gemm::Activation;
-    use crate::testing::{Guarded, Rng, close};
+    use crate::blocked::testing::Subject;
+    use crate::conv::ConvParams;
+    use crate::testing::Rng;
 
     fn random_shape(rng: &mut Rng) -> Option<ConvShape<2>> {
         let mut axis = |low: usize, range: usize| [low + rng.below(range), low + rng.below(range)];
@@ -636,78 +638,31 @@ mod tests {
 
     #[test]
     fn agrees_with_the_plain_loop_on_every_tier_and_with_any_number_of_threads() {
-        let teams = [Team::new(1), Team::new(3)];
         for seed in 0..160 {
             let mut rng = Rng::new(seed);
             let Some(shape) = random_shape(&mut rng) else { continue };
-            let p = *shape.params();
             let conv = BlockedConv::new(shape).unwrap();
-            let (from, to) = (conv.input(), conv.output());
-            let plain = Guarded::random(&mut rng, p.batch * p.in_channels * from.pixels());
-            let weights = Guarded::random(&mut rng, shape.weight_len());
-            let bias = Guarded::random(&mut rng, to.blocks() * BLOCK);
-            let residual = Guarded::random(&mut rng, p.batch * p.out_channels * to.pixels());
-            let activation = match rng.below(3) {
-                0 => Activation::None,
-                1 => Activation::Clip { low: -0.5, high: 2.0 },
-                _ => Activation::Unary(UnaryOp::Neg),
-            };
-            let factors = Guarded::random(&mut rng, p.batch * from.blocks() * BLOCK);
-            let scaled: Vec<f32> = (plain.get().iter().enumerate())
-                .map(|(i, x)| {
-                    let (plane, channels) = (i / from.pixels(), p.in_channels);
-                    x * factors.get()[plane / channels * from.blocks() * BLOCK + plane % channels]
-                })
-                .collect();
-            let mut want = residual.get().to_vec();
-            let epilogue = ConvEpilogue { bias: Some(bias.get()), beta: 1.0, activation };
-            conv_direct(
-                &teams[0],
-                Isa::at_most(crate::Tier::Scalar),
-                &shape,
-                weights.get(),
-                &scaled,
-                &mut want,
-                &epilogue,
-            );
-            let packed = conv.pack(weights.get()).unwrap();
-            for isa in Isa::supported() {
-                let mut input = Guarded::zeros(p.batch * from.len());
-                to_blocked(&teams[1], isa, from, p.batch, plain.get(), input.get_mut());
-                let mut blocked_residual = vec![0.0; p.batch * to.len()];
-                to_blocked(&teams[0], isa, to, p.batch, residual.get(), &mut blocked_residual);
-                let mut first: Option<Vec<f32>> = None;
-                for team in &teams {
-                    let mut scratch = Guarded::zeros(conv_blocked_scratch_len(team, &conv));
-                    let mut output = Guarded::zeros(p.batch * to.len());
-                    let epilogue = BlockedEpilogue {
-                        bias: Some(bias.get()),
-                        residual: Some(&blocked_residual),
-                        activation,
-                    };
+            let (input, output) = (Some(conv.input()), conv.output());
+            Subject { shape: &shape, input, output, has_factors: true, tolerance: 1e-4 }.assert_agrees(
+                &format!("seed {seed}"),
+                &mut rng,
+                |weights| conv.pack(weights).unwrap(),
+                |team| conv_blocked_scratch_len(team, &conv),
+                |c| {
+                    let input = BlockedInput { maps: c.input, factors: c.factors };
                     conv_blocked(
-                        team,
-                        isa,
+                        c.team,
+                        c.isa,
                         &conv,
-                        p.batch,
-                        packed.as_slice(),
-                        BlockedInput { maps: input.get(), factors: Some(factors.get()) },
-                        output.get_mut(),
-                        &epilogue,
-                        scratch.get_mut(),
+                        c.images,
+                        c.packed,
+                        input,
+                        c.output,
+                        &c.epilogue,
+                        c.scratch,
                     );
-                    [&scratch, &output, &input].iter().for_each(|buffer| buffer.assert_guards());
-                    let mut got = vec![0.0; want.len()];
-                    from_blocked(team, isa, to, p.batch, output.get(), &mut got);
-                    let wrong = got.iter().zip(&want).position(|(got, want)| !close(*got, *want, 1e-4));
-                    assert_eq!(wrong, None, "seed {seed} {isa:?} {shape:?}");
-                    let same = first.get_or_insert_with(|| got.clone());
-                    assert!(
-                        same.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()),
-                        "seed {seed}: threads"
-                    );
-                }
-            }
+                },
+            );
         }
     }
 
@@ -730,6 +685,4 @@ mod tests {
         let shape = ConvShape::new(ConvParams { groups: 1, ..params }).unwrap();
         assert!(BlockedConv::new(shape).unwrap().pack(&[0.0; 7]).is_err());
     }
-
-    use crate::blocked::{from_blocked, to_blocked};
 }

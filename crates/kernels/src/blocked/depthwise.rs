@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::finish::Finish;
-use super::{BLOCK, BlockedEpilogue, Maps};
+use super::{BLOCK, BlockedEpilogue, Maps, assert_fits};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
@@ -111,11 +111,9 @@ pub fn depthwise_blocked(
 ) {
     let (from, to) = (depthwise.input, depthwise.output);
     assert_eq!(packed.len(), depthwise.packed_len(), "packed weights of another shape");
-    assert!(input.len() >= images * from.len(), "input of {}, expected {}", input.len(), images * from.len());
-    assert!(output.len() >= images * to.len(), "output of {}, expected {}", output.len(), images * to.len());
-    epilogue.assert_covers(to.blocks() * BLOCK, images * to.len());
-    assert!(scratch.len() >= depthwise.blank_len(), "scratch of {}", scratch.len());
-    let blank = &mut scratch[..depthwise.blank_len()];
+    let blank_len = depthwise.blank_len();
+    assert_fits(images, (input, from.len()), (output, to), epilogue, (scratch, blank_len));
+    let blank = &mut scratch[..blank_len];
     blank.fill(0.0);
     let blank = &*blank;
     let [out_h, out_w] = depthwise.shape.output();
@@ -417,11 +415,9 @@ unsafe fn add_line<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocked::{from_blocked, to_blocked};
-    use crate::conv::{ConvEpilogue, ConvParams, conv_direct};
-    use crate::elementwise::UnaryOp;
-    use crate::gemm::Activation;
-    use crate::testing::{Guarded, Rng, close};
+    use crate::blocked::testing::Subject;
+    use crate::conv::ConvParams;
+    use crate::testing::Rng;
 
     fn random_shape(rng: &mut Rng) -> Option<ConvShape<2>> {
         let mut axis = |low: usize, range: usize| [low + rng.below(range), low + rng.below(range)];
@@ -454,56 +450,30 @@ mod tests {
 
     #[test]
     fn agrees_with_the_plain_loop_on_every_tier_and_with_any_number_of_threads() {
-        let teams = [Team::new(1), Team::new(3)];
         for seed in 0..300 {
             let mut rng = Rng::new(seed);
             let Some(shape) = random_shape(&mut rng) else { continue };
-            let p = *shape.params();
             let conv = BlockedDepthwise::new(shape).unwrap();
-            let (from, to) = (conv.input(), conv.output());
-            let plain = Guarded::random(&mut rng, p.batch * p.in_channels * from.pixels());
-            let weights = Guarded::random(&mut rng, shape.weight_len());
-            let bias = Guarded::random(&mut rng, to.blocks() * BLOCK);
-            let residual = Guarded::random(&mut rng, p.batch * p.out_channels * to.pixels());
-            let activation = match rng.below(3) {
-                0 => Activation::None,
-                1 => Activation::Clip { low: -0.5, high: 2.0 },
-                _ => Activation::Unary(UnaryOp::Neg),
-            };
-            let mut want = residual.get().to_vec();
-            let epilogue = ConvEpilogue { bias: Some(bias.get()), beta: 1.0, activation };
-            let scalar = Isa::at_most(crate::Tier::Scalar);
-            conv_direct(&teams[0], scalar, &shape, weights.get(), plain.get(), &mut want, &epilogue);
-            let packed = conv.pack(weights.get()).unwrap();
-            for isa in Isa::supported() {
-                let mut input = Guarded::zeros(p.batch * from.len());
-                to_blocked(&teams[1], isa, from, p.batch, plain.get(), input.get_mut());
-                let mut sum = vec![0.0; p.batch * to.len()];
-                to_blocked(&teams[0], isa, to, p.batch, residual.get(), &mut sum);
-                for team in &teams {
-                    let mut scratch = Guarded::zeros(depthwise_blocked_scratch_len(&conv));
-                    let mut output = Guarded::zeros(p.batch * to.len());
-                    let epilogue =
-                        BlockedEpilogue { bias: Some(bias.get()), residual: Some(&sum), activation };
-                    let (x, y) = (input.get(), output.get_mut());
+            let (input, output) = (Some(conv.input()), conv.output());
+            Subject { shape: &shape, input, output, has_factors: false, tolerance: 1e-4 }.assert_agrees(
+                &format!("seed {seed}"),
+                &mut rng,
+                |weights| conv.pack(weights).unwrap(),
+                |_| depthwise_blocked_scratch_len(&conv),
+                |c| {
                     depthwise_blocked(
-                        team,
-                        isa,
+                        c.team,
+                        c.isa,
                         &conv,
-                        p.batch,
-                        packed.as_slice(),
-                        x,
-                        y,
-                        &epilogue,
-                        scratch.get_mut(),
+                        c.images,
+                        c.packed,
+                        c.input,
+                        c.output,
+                        &c.epilogue,
+                        c.scratch,
                     );
-                    [&scratch, &output, &input].iter().for_each(|buffer| buffer.assert_guards());
-                    let mut got = vec![0.0; want.len()];
-                    from_blocked(team, isa, to, p.batch, output.get(), &mut got);
-                    let wrong = got.iter().zip(&want).position(|(got, want)| !close(*got, *want, 1e-4));
-                    assert_eq!(wrong, None, "seed {seed} {isa:?} {shape:?}");
-                }
-            }
+                },
+            );
         }
     }
 }

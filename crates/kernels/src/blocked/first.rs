@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::conv::{lanes, panels};
 use super::finish::Finish;
 use super::tile::{self, Ahead, NARROW, Segments, Tile, WIDE};
-use super::{BLOCK, BlockedEpilogue, Maps, part};
+use super::{BLOCK, BlockedEpilogue, Maps, assert_fits, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
@@ -146,11 +146,8 @@ pub fn conv_first(
     let (shape, to) = (&conv.shape, conv.output);
     let from = shape.params().in_channels * shape.in_pixels();
     assert_eq!(packed.len(), conv.packed_len(), "packed weights of another shape");
-    assert!(input.len() >= images * from, "input of {}, expected {}", input.len(), images * from);
-    assert!(output.len() >= images * to.len(), "output of {}, expected {}", output.len(), images * to.len());
-    epilogue.assert_covers(to.blocks() * BLOCK, images * to.len());
     let scratch_each = conv.scratch_each();
-    assert!(scratch.len() >= scratch_each * team.threads(), "scratch of {}", scratch.len());
+    assert_fits(images, (input, from), (output, to), epilogue, (scratch, scratch_each * team.threads()));
     let (output, scratch) = (Parts::new(output), Parts::new(scratch));
     let out_h = shape.output()[0];
     let bands = out_h.div_ceil(conv.rows);
@@ -267,11 +264,9 @@ impl Band<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocked::{from_blocked, to_blocked};
-    use crate::conv::{ConvEpilogue, ConvParams, conv_direct};
-    use crate::elementwise::UnaryOp;
-    use crate::gemm::Activation;
-    use crate::testing::{Guarded, Rng, close};
+    use crate::blocked::testing::Subject;
+    use crate::conv::ConvParams;
+    use crate::testing::Rng;
 
     fn random_shape(rng: &mut Rng) -> Option<ConvShape<2>> {
         let mut axis = |low: usize, range: usize| [low + rng.below(range), low + rng.below(range)];
@@ -294,46 +289,31 @@ mod tests {
 
     #[test]
     fn agrees_with_the_plain_loop_on_every_tier_and_with_any_number_of_threads() {
-        let teams = [Team::new(1), Team::new(3)];
         for seed in 0..160 {
             let mut rng = Rng::new(seed);
             let Some(shape) = random_shape(&mut rng) else { continue };
-            let p = *shape.params();
             let conv = FirstConv::new(shape).unwrap();
-            let to = conv.output();
-            let input = Guarded::random(&mut rng, p.batch * p.in_channels * shape.in_pixels());
-            let weights = Guarded::random(&mut rng, shape.weight_len());
-            let bias = Guarded::random(&mut rng, to.blocks() * BLOCK);
-            let residual = Guarded::random(&mut rng, p.batch * p.out_channels * to.pixels());
-            let activation = match rng.below(3) {
-                0 => Activation::None,
-                1 => Activation::Clip { low: -0.5, high: 2.0 },
-                _ => Activation::Unary(UnaryOp::Neg),
-            };
-            let mut want = residual.get().to_vec();
-            let epilogue = ConvEpilogue { bias: Some(bias.get()), beta: 1.0, activation };
-            let scalar = Isa::at_most(crate::Tier::Scalar);
-            conv_direct(&teams[0], scalar, &shape, weights.get(), input.get(), &mut want, &epilogue);
-            let packed = conv.pack(weights.get()).unwrap();
-            for isa in Isa::supported() {
-                let mut added = vec![0.0; p.batch * to.len()];
-                to_blocked(&teams[0], isa, to, p.batch, residual.get(), &mut added);
-                let bits = teams.each_ref().map(|team| {
-                    let mut scratch = Guarded::zeros(conv_first_scratch_len(team, &conv));
-                    let mut output = Guarded::zeros(p.batch * to.len());
-                    let epilogue =
-                        BlockedEpilogue { bias: Some(bias.get()), residual: Some(&added), activation };
-                    let (x, y, packed) = (input.get(), output.get_mut(), packed.as_slice());
-                    conv_first(team, isa, &conv, p.batch, packed, x, y, &epilogue, scratch.get_mut());
-                    [&scratch, &output, &input].iter().for_each(|buffer| buffer.assert_guards());
-                    let mut got = vec![0.0; want.len()];
-                    from_blocked(team, isa, to, p.batch, output.get(), &mut got);
-                    let wrong = got.iter().zip(&want).position(|(got, want)| !close(*got, *want, 1e-4));
-                    assert_eq!(wrong, None, "seed {seed} {isa:?} {shape:?}");
-                    got.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
-                });
-                assert_eq!(bits[0], bits[1], "seed {seed}: bits depend on the threads");
-            }
+            let output = conv.output();
+            Subject { shape: &shape, input: None, output, has_factors: false, tolerance: 1e-4 }
+                .assert_agrees(
+                    &format!("seed {seed}"),
+                    &mut rng,
+                    |weights| conv.pack(weights).unwrap(),
+                    |team| conv_first_scratch_len(team, &conv),
+                    |c| {
+                        conv_first(
+                            c.team,
+                            c.isa,
+                            &conv,
+                            c.images,
+                            c.packed,
+                            c.input,
+                            c.output,
+                            &c.epilogue,
+                            c.scratch,
+                        );
+                    },
+                );
         }
     }
 

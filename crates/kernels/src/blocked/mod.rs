@@ -13,6 +13,8 @@ mod finish;
 mod first;
 mod interleave;
 mod layout;
+#[cfg(test)]
+mod testing;
 mod tile;
 mod transposed;
 mod winograd;
@@ -109,6 +111,21 @@ pub struct BlockedEpilogue<'a> {
     pub residual: Option<&'a [f32]>,
     /// Applied last.
     pub activation: Activation,
+}
+
+/// What every kernel asserts of what it is called with: `input` values of an image in, `output` maps of it out.
+fn assert_fits(
+    images: usize,
+    (x, input): (&[f32], usize),
+    (y, output): (&[f32], Maps),
+    epilogue: &BlockedEpilogue<'_>,
+    (scratch, scratch_len): (&[f32], usize),
+) {
+    let (input, len) = (images * input, images * output.len());
+    assert!(x.len() >= input, "input of {}, expected {input}", x.len());
+    assert!(y.len() >= len, "output of {}, expected {len}", y.len());
+    epilogue.assert_covers(output.blocks() * BLOCK, len);
+    assert!(scratch.len() >= scratch_len, "scratch of {}, expected {scratch_len}", scratch.len());
 }
 
 impl BlockedEpilogue<'_> {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::filtering::{Corner, F2, F4, MOST, Points, Target, backward, forward};
 use super::finish::Finish;
 use super::tile::{self, Ahead, LINES, NARROW, Segments, Tile, WIDE};
-use super::{BLOCK, BlockedEpilogue, Maps, part};
+use super::{BLOCK, BlockedEpilogue, Maps, assert_fits, part};
 use crate::ShapeError;
 use crate::conv::ConvShape;
 use crate::elementwise::unary_in_place_alone;
@@ -222,11 +222,14 @@ pub fn winograd_blocked(
 ) {
     let (from, to) = (plan.input, plan.output);
     assert_eq!(packed.len(), plan.packed_len(), "packed weights of another shape");
-    assert!(input.len() >= images * from.len(), "input of {}, expected {}", input.len(), images * from.len());
-    assert!(output.len() >= images * to.len(), "output of {}, expected {}", output.len(), images * to.len());
-    epilogue.assert_covers(to.blocks() * BLOCK, images * to.len());
     let scratch_each = plan.scratch_each();
-    assert!(scratch.len() >= scratch_each * team.threads(), "scratch of {}", scratch.len());
+    assert_fits(
+        images,
+        (input, from.len()),
+        (output, to),
+        epilogue,
+        (scratch, scratch_each * team.threads()),
+    );
     let (output, scratch) = (Parts::new(output), Parts::new(scratch));
     let [down, across] = plan.tiles();
     let (tiles, pairs) = (down * across, to.blocks().div_ceil(2));
@@ -436,11 +439,9 @@ impl Tiles<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocked::{from_blocked, to_blocked};
-    use crate::conv::{ConvEpilogue, ConvParams, conv_direct};
-    use crate::elementwise::UnaryOp;
-    use crate::gemm::Activation;
-    use crate::testing::{Guarded, Rng, close};
+    use crate::blocked::testing::Subject;
+    use crate::conv::ConvParams;
+    use crate::testing::Rng;
 
     fn random_shape(rng: &mut Rng) -> Option<ConvShape<2>> {
         let params = ConvParams {
@@ -460,63 +461,31 @@ mod tests {
 
     #[test]
     fn agrees_with_the_plain_loop_on_every_tier_and_with_any_number_of_threads() {
-        let teams = [Team::new(1), Team::new(3)];
         for seed in 0..200 {
             let mut rng = Rng::new(seed);
             let Some(shape) = random_shape(&mut rng) else { continue };
-            let p = *shape.params();
             let tile = if seed % 2 == 0 { WinogradTile::Two } else { WinogradTile::Four };
             let plan = BlockedWinograd::new(shape, tile).unwrap();
-            let (from, to) = (plan.input(), plan.output());
-            let plain = Guarded::random(&mut rng, p.batch * p.in_channels * from.pixels());
-            let weights = Guarded::random(&mut rng, shape.weight_len());
-            let bias = Guarded::random(&mut rng, to.blocks() * BLOCK);
-            let residual = Guarded::random(&mut rng, p.batch * p.out_channels * to.pixels());
-            let activation = match rng.below(3) {
-                0 => Activation::None,
-                1 => Activation::Clip { low: -0.5, high: 2.0 },
-                _ => Activation::Unary(UnaryOp::Neg),
-            };
-            let mut want = residual.get().to_vec();
-            let epilogue = ConvEpilogue { bias: Some(bias.get()), beta: 1.0, activation };
-            let scalar = Isa::at_most(crate::Tier::Scalar);
-            conv_direct(&teams[0], scalar, &shape, weights.get(), plain.get(), &mut want, &epilogue);
-            let packed = plan.pack(weights.get()).unwrap();
-            for isa in Isa::supported() {
-                let mut input = Guarded::zeros(p.batch * from.len());
-                to_blocked(&teams[1], isa, from, p.batch, plain.get(), input.get_mut());
-                let mut sum = vec![0.0; p.batch * to.len()];
-                to_blocked(&teams[0], isa, to, p.batch, residual.get(), &mut sum);
-                let mut first: Option<Vec<f32>> = None;
-                for team in &teams {
-                    let mut scratch = Guarded::zeros(winograd_blocked_scratch_len(team, &plan));
-                    let mut output = Guarded::zeros(p.batch * to.len());
-                    let epilogue =
-                        BlockedEpilogue { bias: Some(bias.get()), residual: Some(&sum), activation };
-                    let (x, y) = (input.get(), output.get_mut());
+            let (input, output) = (Some(plan.input()), plan.output());
+            Subject { shape: &shape, input, output, has_factors: false, tolerance: 3e-4 }.assert_agrees(
+                &format!("seed {seed} {tile:?}"),
+                &mut rng,
+                |weights| plan.pack(weights).unwrap(),
+                |team| winograd_blocked_scratch_len(team, &plan),
+                |c| {
                     winograd_blocked(
-                        team,
-                        isa,
+                        c.team,
+                        c.isa,
                         &plan,
-                        p.batch,
-                        packed.as_slice(),
-                        x,
-                        y,
-                        &epilogue,
-                        scratch.get_mut(),
+                        c.images,
+                        c.packed,
+                        c.input,
+                        c.output,
+                        &c.epilogue,
+                        c.scratch,
                     );
-                    [&scratch, &output, &input].iter().for_each(|buffer| buffer.assert_guards());
-                    let mut got = vec![0.0; want.len()];
-                    from_blocked(team, isa, to, p.batch, output.get(), &mut got);
-                    let wrong = got.iter().zip(&want).position(|(got, want)| !close(*got, *want, 3e-4));
-                    assert_eq!(wrong, None, "seed {seed} {tile:?} {isa:?} {shape:?}");
-                    let same = first.get_or_insert_with(|| got.clone());
-                    assert!(
-                        same.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()),
-                        "seed {seed}: threads"
-                    );
-                }
-            }
+                },
+            );
         }
     }
 }
