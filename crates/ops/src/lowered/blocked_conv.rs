@@ -13,7 +13,7 @@ use lehr_tensor::Tensor;
 
 use super::Activation;
 use super::blocks::{blocked_of, blocked_shape, from_blocks, plain_shape, plain_sizes, to_blocks};
-use super::geometry::{bias_lanes, packing_shape, plain_of, shape_of};
+use super::geometry::{bias_lanes, check_one_block, packing_shape, plain_of, shape_of, weights_of};
 use super::last_plan::LastPlan;
 use super::without_terms::{Following, has_no_terms};
 use crate::convolution::{ConvAttributes, Convolution, conv_cost, conv_of, group_count};
@@ -187,9 +187,7 @@ impl CpuOp for BlockedConv {
     }
 
     fn pack(&self, recipe: &Recipe, constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
-        let weights = constants.get(1).copied().flatten().ok_or(OpError::MissingInput { index: 1 })?;
-        let sizes = sizes_of(recipe, "w");
-        check_shape(1, weights, &sizes)?;
+        let (weights, sizes) = weights_of(recipe, constants)?;
         let plan = Plan::new(algorithm_of(recipe)?, packing_shape(&sizes, self.group)?)?;
         Ok(Packed { blocks: vec![plan.pack(&weights.as_slice::<f32>()?)?] })
     }
@@ -199,9 +197,7 @@ impl CpuOp for BlockedConv {
     }
 
     fn bind(&self, recipe: &Recipe, packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
-        if packed.blocks.len() != 1 {
-            return Err(OpError::value("the packed weights do not belong to this recipe"));
-        }
+        check_one_block(&packed)?;
         Ok(Box::new(BlockedConvKernel {
             op: self.clone(),
             activation: self.kernel_activation()?,

@@ -11,7 +11,7 @@ use lehr_tensor::Tensor;
 
 use super::Activation;
 use super::blocks::{blocked_shape, blocked_sizes, from_blocks, plain_shape, plain_sizes, to_blocks};
-use super::geometry::bias_lanes;
+use super::geometry::{bias_lanes, check_one_block, weights_of};
 use super::last_plan::LastPlan;
 use super::without_terms::{Following, has_no_terms};
 use crate::conv_transpose::ConvTranspose;
@@ -161,9 +161,7 @@ impl CpuOp for BlockedConvTranspose {
     }
 
     fn pack(&self, recipe: &Recipe, constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
-        let weights = constants.get(1).copied().flatten().ok_or(OpError::MissingInput { index: 1 })?;
-        let sizes = sizes_of(recipe, "w");
-        check_shape(1, weights, &sizes)?;
+        let (weights, sizes) = weights_of(recipe, constants)?;
         let (plan, _) = self.plan(&sizes_of(recipe, "x"), &sizes)?;
         let plan = plan.ok_or_else(|| OpError::value("the recipe is one for maps without elements"))?;
         Ok(Packed { blocks: vec![plan.pack(&weights.as_slice::<f32>()?).map_err(refused)?] })
@@ -174,9 +172,7 @@ impl CpuOp for BlockedConvTranspose {
     }
 
     fn bind(&self, recipe: &Recipe, packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
-        if packed.blocks.len() != 1 {
-            return Err(OpError::value("the packed weights do not belong to this recipe"));
-        }
+        check_one_block(&packed)?;
         Ok(Box::new(TransposedKernel {
             op: self.clone(),
             activation: self.kernel_activation()?,

@@ -11,7 +11,7 @@ use lehr_tensor::{Tensor, checked_len};
 
 use super::Activation;
 use super::blocks::{blocked_of, blocked_shape, to_blocks};
-use super::geometry::{bias_lanes, packing_shape, plain_of, shape_of};
+use super::geometry::{bias_lanes, check_one_block, packing_shape, plain_of, shape_of, weights_of};
 use super::last_plan::LastPlan;
 use super::without_terms::{Following, has_no_terms};
 use crate::convolution::{ConvAttributes, conv_cost, conv_of};
@@ -106,9 +106,7 @@ impl CpuOp for FirstConv {
     }
 
     fn pack(&self, recipe: &Recipe, constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
-        let weights = constants.get(1).copied().flatten().ok_or(OpError::MissingInput { index: 1 })?;
-        let sizes = sizes_of(recipe, "w");
-        check_shape(1, weights, &sizes)?;
+        let (weights, sizes) = weights_of(recipe, constants)?;
         let plan = blocked::FirstConv::new(packing_shape(&sizes, self.group)?).map_err(refused)?;
         Ok(Packed { blocks: vec![plan.pack(&weights.as_slice::<f32>()?).map_err(refused)?] })
     }
@@ -118,9 +116,7 @@ impl CpuOp for FirstConv {
     }
 
     fn bind(&self, recipe: &Recipe, packed: Arc<Packed>) -> Result<Box<dyn Kernel>, OpError> {
-        if packed.blocks.len() != 1 {
-            return Err(OpError::value("the packed weights do not belong to this recipe"));
-        }
+        check_one_block(&packed)?;
         Ok(Box::new(FirstConvKernel {
             op: self.clone(),
             activation: self.kernel_activation()?,

@@ -1,11 +1,12 @@
-//! What the convolutions of lowered graphs share: the kernels' form of their geometry, and biases in lanes.
+//! What the convolutions of lowered graphs share: the kernels' form of their geometry, their weights, and biases in lanes.
 
 use lehr_graph::OpError;
 use lehr_kernels::blocked::BLOCK;
 use lehr_kernels::conv::{ConvParams, ConvShape};
+use lehr_tensor::Tensor;
 
 use crate::convolution::{Convolution, group_count};
-use crate::cpu::{RunCx, refused};
+use crate::cpu::{Packed, Recipe, RunCx, refused, sizes_of};
 use crate::operand::check_shape;
 use crate::window::WindowAxis;
 
@@ -58,6 +59,26 @@ pub(super) fn packing_shape(sizes: &[usize], group: i64) -> Result<ConvShape<2>,
         pads_end: [0; 2],
     };
     ConvShape::new(params).map_err(refused)
+}
+
+/// The constant weights, input 1, of the sizes that a recipe was made for.
+pub(super) fn weights_of<'a>(
+    recipe: &Recipe,
+    constants: &[Option<&'a Tensor>],
+) -> Result<(&'a Tensor, Vec<usize>), OpError> {
+    let weights = constants.get(1).copied().flatten().ok_or(OpError::MissingInput { index: 1 })?;
+    let sizes = sizes_of(recipe, "w");
+    check_shape(1, weights, &sizes)?;
+    Ok((weights, sizes))
+}
+
+/// # Errors
+/// Unless the weights are packed in one block.
+pub(super) fn check_one_block(packed: &Packed) -> Result<(), OpError> {
+    match packed.blocks.len() {
+        1 => Ok(()),
+        _ => Err(OpError::value("the packed weights do not belong to this recipe")),
+    }
 }
 
 /// One bias for each lane of the output's blocks, zeros in the spare ones, in a buffer to be given back; from input `index`,

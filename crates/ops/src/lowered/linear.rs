@@ -8,6 +8,7 @@ use lehr_kernels::isa::Isa;
 use lehr_tensor::{Tensor, checked_len};
 
 use super::Activation;
+use super::geometry::weights_of;
 use crate::cpu::{CpuOp, Kernel, Packed, Recipe, RunCx, are_f32, refused, sizes_of, with_sizes};
 use crate::matrix_product::{ProductShape, product, transposed};
 use crate::operand::{
@@ -136,9 +137,7 @@ impl CpuOp for Linear {
     }
 
     fn pack(&self, recipe: &Recipe, constants: &[Option<&Tensor>]) -> Result<Packed, OpError> {
-        let weights = constants.get(1).copied().flatten().ok_or(OpError::MissingInput { index: 1 })?;
-        let sizes = sizes_of(recipe, "w");
-        check_shape(1, weights, &sizes)?;
+        let (weights, sizes) = weights_of(recipe, constants)?;
         let [k, n] = self.matrix(&sizes)?;
         let data = weights.as_slice::<f32>()?;
         let matrix = if self.transposed { MatRef::transposed(&data, k) } else { MatRef::rows(&data, n) };
