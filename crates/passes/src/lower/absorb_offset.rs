@@ -12,7 +12,7 @@ use lehr_ops::split::Split;
 use lehr_tensor::Tensor;
 
 use super::block_slices::{channel_range, part_of_split};
-use super::blocked_maps::{BLOCK, Maps};
+use super::blocked_maps::{BLOCK, Maps, one_size};
 use crate::formula::result;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
 use crate::pattern::{Match, Pattern, node_of};
@@ -49,14 +49,8 @@ impl Rewrite for AbsorbOffset {
         let weights = node.input(1).and_then(|w| graph.constant(w)).ok_or(Reject::NoEffect)?;
         let skipped = range.start % BLOCK;
         let weights = behind_zeros(weights, skipped)?;
-        let mut list = |numbers: [usize; 1]| {
-            let numbers: Vec<i64> = numbers.into_iter().filter_map(|n| i64::try_from(n).ok()).collect();
-            let tensor =
-                Tensor::from_vec(&[1], numbers).map_err(|error| Reject::because(error.to_string()))?;
-            Ok::<_, Reject>(patch.constant(tensor))
-        };
-        let bounds = [list([range.start / BLOCK])?, list([range.end.div_ceil(BLOCK)])?, list([1])?];
-        let [from, to, axis] = bounds;
+        let [from, to] = [range.start / BLOCK, range.end.div_ceil(BLOCK)].map(|block| one_size(patch, block));
+        let (from, to, axis) = (from?, to?, one_size(patch, 1)?);
         let x = patch.call(Slice {}, &[maps.value, from, to, axis])?;
         let weights = patch.constant(weights);
         let mut inputs = vec![Some(x), Some(weights)];

@@ -27,7 +27,7 @@ use lehr_ops::tanh::Tanh;
 use lehr_ops::unsqueeze::Unsqueeze;
 use lehr_tensor::{DataType, Tensor};
 
-use super::blocked_maps::{Maps, constant_in_blocks, fixed, map_shape, to_blocks};
+use super::blocked_maps::{Maps, constant_in_blocks, fixed, list, map_shape, to_blocks};
 use crate::formula::result;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
 use crate::pattern::{Match, Pattern, node};
@@ -138,8 +138,7 @@ fn operand(
     let own = if shape.rank() > 2 { fixed(shape, shape.rank() - 3) } else { Some(1) };
     match own {
         Some(1) => {
-            let axis = patch
-                .constant(Tensor::from_vec(&[1], vec![-1_i64]).map_err(|e| Reject::because(e.to_string()))?);
+            let axis = list(patch, vec![-1_i64])?;
             Ok(patch.call(Unsqueeze {}, &[value.into(), axis])?)
         }
         Some(own) if own == channels && shape.rank() == 4 && !is_full => to_blocks(patch, value),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lehr_graph::{Graph, Node, NodeId, OpRef, PatchBuilder, PatchValue};
+use lehr_graph::{Graph, Node, NodeId, OpRef, PatchBuilder};
 use lehr_ops::average_pool::AveragePool;
 use lehr_ops::global_average_pool::GlobalAveragePool;
 use lehr_ops::global_max_pool::GlobalMaxPool;
@@ -10,9 +10,8 @@ use lehr_ops::max_pool::MaxPool;
 use lehr_ops::reduce_max::ReduceMax;
 use lehr_ops::reduce_mean::ReduceMean;
 use lehr_ops::squeeze::Squeeze;
-use lehr_tensor::Tensor;
 
-use super::blocked_maps::Maps;
+use super::blocked_maps::{Maps, list};
 use crate::constants::{ints, resolve_axes};
 use crate::formula::result;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
@@ -58,7 +57,7 @@ impl Rewrite for BlockPools {
         }
         let keepdims = keepdims(graph, found.root())?;
         let is_mean = node.op().is::<GlobalAveragePool>() || node.op().is::<ReduceMean>();
-        let axes = axes(patch)?;
+        let axes = list(patch, vec![2_i64, 3])?;
         let value =
             match is_mean {
                 true => patch
@@ -69,18 +68,11 @@ impl Rewrite for BlockPools {
         if keepdims {
             return Maps { value, ..maps }.replace(patch, y);
         }
-        let channels = i64::try_from(maps.channels).map_err(|_| Reject::NoEffect)?;
-        let plain = patch.call(lehr_ops::lowered::from_blocked::FromBlocked { channels }, &[value])?;
+        let plain = Maps { value, ..maps }.to_plain(patch)?;
         let squeezed = patch.call(Squeeze {}, &[plain, axes])?;
         patch.replace(y, squeezed);
         Ok(())
     }
-}
-
-/// Height and width.
-fn axes(patch: &mut PatchBuilder<'_>) -> Result<PatchValue, Reject> {
-    let axes = Tensor::from_vec(&[2], vec![2_i64, 3]).map_err(|error| Reject::because(error.to_string()))?;
-    Ok(patch.constant(axes))
 }
 
 /// The same pooling of blocked maps, unless it is a global one.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use lehr_graph::{Graph, NodeId, PatchBuilder, PatchValue};
+use lehr_graph::{Graph, NodeId, PatchBuilder};
 use lehr_ops::resize::Resize;
-use lehr_tensor::Tensor;
 
-use super::blocked_maps::Maps;
+use super::blocked_maps::{Maps, list};
 use crate::constants::{ints, resolve_axes};
 use crate::formula::result;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
@@ -39,22 +38,15 @@ impl Rewrite for BlockResize {
         let resize = Resize { axes: Some(vec![2, 3]), ..resize.clone() };
         let mut inputs = vec![Some(maps.value), None];
         match targets {
-            Targets::Scales(scales) => inputs.push(Some(constant(patch, Tensor::from_vec(&[2], scales))?)),
+            Targets::Scales(scales) => inputs.push(Some(list(patch, scales)?)),
             Targets::Sizes(sizes) => {
-                inputs.extend([None, Some(constant(patch, Tensor::from_vec(&[2], sizes))?)]);
+                inputs.extend([None, Some(list(patch, sizes)?)]);
             }
         }
         let resized = patch.node(Arc::new(resize), &inputs, 1)?;
         let value = resized.first().copied().ok_or(Reject::NoEffect)?;
         Maps { value, ..maps }.replace(patch, result(found, graph)?)
     }
-}
-
-fn constant(
-    patch: &mut PatchBuilder<'_>,
-    tensor: Result<Tensor, lehr_tensor::TensorError>,
-) -> Result<PatchValue, Reject> {
-    Ok(patch.constant(tensor.map_err(|error| Reject::because(error.to_string()))?))
 }
 
 /// What height and width become.

@@ -9,9 +9,8 @@ use lehr_ops::lowered::interleave::Interleave;
 use lehr_ops::reshape::Reshape;
 use lehr_ops::slice::Slice;
 use lehr_ops::transpose::Transpose;
-use lehr_tensor::Tensor;
 
-use super::blocked_maps::{BLOCK, Maps, fixed, map_shape};
+use super::blocked_maps::{BLOCK, Maps, fixed, map_shape, one_size};
 use crate::constants::resolve_axis;
 use crate::formula::result;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
@@ -96,14 +95,9 @@ fn cut(
     if !each.is_multiple_of(BLOCK) {
         return Err(Reject::because("its groups do not fill whole blocks"));
     }
-    let mut constant = |number: usize| {
-        let number = i64::try_from(number).map_err(|_| Reject::NoEffect)?;
-        let tensor =
-            Tensor::from_vec(&[1], vec![number]).map_err(|error| Reject::because(error.to_string()))?;
-        Ok::<_, Reject>(patch.constant(tensor))
-    };
-    let axis = constant(1)?;
-    let bounds: Result<Vec<_>, Reject> = (0..=groups).map(|group| constant(group * each / BLOCK)).collect();
+    let axis = one_size(patch, 1)?;
+    let bounds: Result<Vec<_>, Reject> =
+        (0..=groups).map(|group| one_size(patch, group * each / BLOCK)).collect();
     let bounds = bounds?;
     let pairs = bounds.iter().zip(bounds.iter().skip(1));
     pairs.map(|(&from, &to)| Ok(patch.call(Slice {}, &[maps.value, from, to, axis])?)).collect()

@@ -5,12 +5,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lehr_graph::{Graph, NodeId, PatchBuilder, PatchValue, ValueId};
+use lehr_graph::{Graph, NodeId, PatchBuilder, ValueId};
 use lehr_ops::slice::Slice;
 use lehr_ops::split::Split;
-use lehr_tensor::Tensor;
 
-use super::blocked_maps::{BLOCK, Maps, fixed, map_shape};
+use super::blocked_maps::{BLOCK, Maps, fixed, list, map_shape, one_size};
 use crate::constants::{ints, is_present, resolve_axes, resolve_axis};
 use crate::formula::result;
 use crate::pass::{Exactness, OptLevel, PassCx, PassInfo};
@@ -43,8 +42,8 @@ impl Rewrite for BlockSlices {
             None => {
                 let (bounds, channels) = bounds(graph, found.root(), maps.channels)?;
                 let mut inputs = vec![Some(maps.value)];
-                for list in bounds {
-                    inputs.push(Some(constant(patch, list)?));
+                for numbers in bounds {
+                    inputs.push(Some(list(patch, numbers)?));
                 }
                 let value = patch.node(Arc::new(Slice {}), &inputs, 1)?;
                 let value = value.first().copied().ok_or(Reject::NoEffect)?;
@@ -52,11 +51,6 @@ impl Rewrite for BlockSlices {
             }
         }
     }
-}
-
-fn constant(patch: &mut PatchBuilder<'_>, numbers: Vec<i64>) -> Result<PatchValue, Reject> {
-    let tensor = Tensor::from_vec(&[numbers.len()], numbers);
-    Ok(patch.constant(tensor.map_err(|error| Reject::because(error.to_string()))?))
 }
 
 /// A Slice along known axes.
@@ -161,11 +155,9 @@ fn apply_split(split: &Split, id: NodeId, maps: Maps, patch: &mut PatchBuilder<'
             continue;
         }
         let unit = if axis == 1 { BLOCK } else { 1 };
-        let at = |number: usize| i64::try_from(number).map_err(|_| Reject::NoEffect);
-        let lists = [at(range.start / unit)?, at(range.end.div_ceil(unit))?, at(axis)?];
         let mut inputs = vec![maps.value];
-        for number in lists {
-            inputs.push(constant(patch, vec![number])?);
+        for size in [range.start / unit, range.end.div_ceil(unit), axis] {
+            inputs.push(one_size(patch, size)?);
         }
         let value = patch.call(Slice {}, &inputs)?;
         let channels = if axis == 1 { size } else { maps.channels };

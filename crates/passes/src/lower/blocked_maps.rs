@@ -3,7 +3,7 @@
 use lehr_graph::{Dim, Graph, PatchBuilder, PatchValue, Shape, Use, ValueId};
 use lehr_ops::lowered::from_blocked::FromBlocked;
 use lehr_ops::lowered::to_blocked::ToBlocked;
-use lehr_tensor::{DataType, Tensor};
+use lehr_tensor::{DataType, Element, Tensor};
 
 use crate::constants::evaluate;
 use crate::rewrite::Reject;
@@ -49,14 +49,30 @@ impl Maps {
         value.and_then(|value| Self::behind(graph, value)).ok_or(Reject::NoEffect)
     }
 
-    /// Takes the place of the plain `old`.
-    pub(super) fn replace(self, patch: &mut PatchBuilder<'_>, old: ValueId) -> Result<(), Reject> {
+    /// The plain form.
+    pub(super) fn to_plain(self, patch: &mut PatchBuilder<'_>) -> Result<PatchValue, Reject> {
         let channels =
             i64::try_from(self.channels).map_err(|_| Reject::because("there are too many channels"))?;
-        let plain = patch.call(FromBlocked { channels }, &[self.value])?;
+        Ok(patch.call(FromBlocked { channels }, &[self.value])?)
+    }
+
+    /// Takes the place of the plain `old`.
+    pub(super) fn replace(self, patch: &mut PatchBuilder<'_>, old: ValueId) -> Result<(), Reject> {
+        let plain = self.to_plain(patch)?;
         patch.replace(old, plain);
         Ok(())
     }
+}
+
+/// A constant list.
+pub(super) fn list<T: Element>(patch: &mut PatchBuilder<'_>, numbers: Vec<T>) -> Result<PatchValue, Reject> {
+    let tensor = Tensor::from_vec(&[numbers.len()], numbers);
+    Ok(patch.constant(tensor.map_err(|error| Reject::because(error.to_string()))?))
+}
+
+/// A constant list of one size.
+pub(super) fn one_size(patch: &mut PatchBuilder<'_>, size: usize) -> Result<PatchValue, Reject> {
+    list(patch, vec![i64::try_from(size).map_err(|_| Reject::NoEffect)?])
 }
 
 /// The blocks of plain maps.

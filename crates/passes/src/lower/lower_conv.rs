@@ -1,6 +1,6 @@
 //! Makes a `BlockedConv` of a Conv over two axes with constant weights of 32 bits.
 //!
-//! Few channels fill few lanes: where most of them would stay empty, and neither side is in blocks already, the Conv stays.
+//! Few channels fill few lanes: where most of them would stay empty, the Conv stays.
 
 use std::sync::Arc;
 
