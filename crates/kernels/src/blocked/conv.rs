@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::finish::Finish;
+use super::placement::Placement;
 use super::tile::{self, Ahead, LINES, NARROW, Segments, Tile, WIDE};
 use super::{BLOCK, BlockedEpilogue, BlockedInput, Maps, assert_fits, part};
 use crate::ShapeError;
@@ -27,31 +28,6 @@ const MOST_PIXELS: usize = 512;
 const ALONE_BELOW: usize = 200_000;
 /// Keeps gathered pixels from meeting in the same sets of the first-level cache.
 const SPREAD: usize = 16;
-
-/// Where the pixels of the output go in maps that may be larger. Distances are in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Placement {
-    pub first: usize,
-    /// From a pixel to the next one of its row.
-    pub step: usize,
-    /// From a row to the next one.
-    pub row: usize,
-    /// Pixels of a channel of the maps.
-    pub pixels: usize,
-}
-
-impl Placement {
-    /// Every pixel of maps of this extent.
-    fn dense([height, width]: [usize; 2]) -> Self {
-        Placement { first: 0, step: 1, row: width, pixels: height * width }
-    }
-
-    /// Where the pixel goes that is the given one of rows of `width`.
-    #[inline(always)]
-    fn at(self, pixel: usize, width: usize) -> usize {
-        self.first + pixel / width * self.row + pixel % width * self.step
-    }
-}
 
 /// A convolution of blocked maps, ready for weights.
 #[derive(Debug, Clone)]

@@ -13,6 +13,7 @@ mod finish;
 mod first;
 mod interleave;
 mod layout;
+mod placement;
 #[cfg(test)]
 mod testing;
 mod tile;

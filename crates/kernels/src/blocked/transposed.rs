@@ -5,8 +5,8 @@
 //! by the zeros between the elements of the input. After Dumoulin and Visin, "A guide to convolution arithmetic for deep
 //! learning", 2016, chapter 4.
 
-use super::conv::Placement;
 use super::finish::Finish;
+use super::placement::Placement;
 use super::{BlockedConv, BlockedEpilogue, BlockedInput, Maps, conv_blocked, conv_blocked_scratch_len};
 use crate::ShapeError;
 use crate::conv::{ConvParams, ConvShape};
